@@ -1,0 +1,110 @@
+"""The base of all checks.
+
+A check is a frozen pydantic model: its fields are its part of the spec language, its docstring its claim as the report
+prints it (`{field}` is filled in), its `plan` the tasks that decide it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from auditor.records import Finding, Judgement, Severity
+from auditor.spec.builder import Builder, Ref
+from auditor.spec.rows import Rows, Where
+
+Confidence = Annotated[float, Field(gt=0.5, lt=1.0)]
+
+
+class Threshold(BaseModel):
+    """`metric` compared with a number: the whole interval must lie on its right side."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Self:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("state exactly one of at_least and at_most")
+        return self
+
+    def recorded(self) -> dict[str, Any]:
+        """What `threshold` in results.json holds: only what was stated, without the metric's name."""
+        return self.model_dump(exclude_none=True, exclude={"metric"})
+
+
+class Require(Threshold):
+    """Must hold."""
+
+
+class Budget(Threshold):
+    """Must not be exceeded; only `at_most`."""
+
+    at_least: None = None
+
+
+class Check(BaseModel):
+    """Base of every check type. Subclasses narrow `type` to a Literal and write their claim in their docstring.
+
+    The loader has filled in `name` (the key in the spec), and `over`, `confidence` and `seed` from `defaults`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metrics: ClassVar[dict[str, str]] = {}
+    """Metrics a threshold may name, each with its meaning in a few words."""
+    example: ClassVar[str] = ""
+    """A minimal body in YAML, without `type`; the conformance test loads and plans it."""
+
+    name: str = ""
+    type: str
+    over: Rows | None = None
+    where: Where | None = None
+    require: Require | None = None
+    budget: Budget | None = None
+    why: str | None = None
+    severity: Severity = "error"
+    tags: tuple[str, ...] = ()
+    confidence: Confidence = 0.95
+    claim: Literal["population", "sample"] = "population"
+    frameworks: dict[str, tuple[str, ...]] | None = None
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> Self:
+        if (self.require is None) == (self.budget is None):
+            raise ValueError("state exactly one of require and budget")
+        if self.metrics and self.threshold.metric not in self.metrics:
+            raise ValueError(f"unknown metric {self.threshold.metric!r}; {self.type} offers {', '.join(self.metrics)}")
+        return self
+
+    @property
+    def threshold(self) -> Threshold:
+        """Whichever of `require` and `budget` is stated."""
+        threshold = self.require or self.budget
+        assert threshold is not None
+        return threshold
+
+    def claim_text(self) -> str:
+        """The claim in plain words: the docstring's first sentence with `{field}` filled in."""
+        text = " ".join((type(self).__doc__ or "").split("\n\n")[0].split())
+        return text.format_map({name: getattr(self, name) for name in type(self).model_fields})
+
+    def unavailable(self) -> tuple[str, ...]:
+        """What this check asks for that this version cannot do yet, each in a few words; empty when it can run."""
+        return ()
+
+    def rows_needed(self, rows: int) -> int | None:
+        """How many rows a pass would take at least, if `rows` could never give one; None when they could."""
+        return None
+
+    def plan(self, build: Builder) -> Ref[Judgement]:
+        """Adds the tasks that decide the check and returns the promise of its judgement."""
+        raise NotImplementedError(f"{self.type} cannot be planned")
+
+
+__all__ = ["Budget", "Builder", "Check", "Confidence", "Finding", "Judgement", "Ref", "Require", "Threshold"]

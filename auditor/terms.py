@@ -1,0 +1,286 @@
+"""Option values that a spec writes down and `methods` compute with. Torch-free.
+
+Each value is a frozen dataclass. In YAML it is written as a map of one key, its tag: `{top_k: 3}`, `{linear: {baseline: mean}}`,
+or as the bare tag when every field has a default: `point`. `Tagged` gives pydantic that form for a union of such
+classes, each with its `tag`; a class with `inline = True` has one field, which is the tag's whole value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, GetCoreSchemaHandler, PositiveInt
+from pydantic_core import PydanticCustomError, core_schema
+from typing_extensions import TypeAliasType
+
+Norm = Literal["l2", "linf"]
+Units = Literal["influence", "attribution"]
+
+
+class Tagged:
+    """Pydantic annotation: a union of dataclasses, each written in YAML under its own tag.
+
+    `Guarantee = Annotated[Standard | TopK, Tagged(Standard, TopK)]`, each class naming its own `tag`.
+    """
+
+    def __init__(self, *kinds: type) -> None:
+        self.options: dict[str, type] = {kind.tag: kind for kind in kinds}
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        choices = {tag: self._choice(tag, kind, handler) for tag, kind in self.options.items()}
+        union = core_schema.tagged_union_schema(
+            choices=choices,
+            discriminator=self._tag,
+            custom_error_type="unknown_tag",
+            custom_error_message="expected one of {expected}",
+            custom_error_context={"expected": ", ".join(self.options)},
+        )
+        tagged = core_schema.no_info_before_validator_function(self._normal, union)
+        return core_schema.json_or_python_schema(
+            json_schema=tagged,
+            python_schema=core_schema.no_info_wrap_validator_function(self._either, tagged),
+            serialization=core_schema.plain_serializer_function_ser_schema(written),
+        )
+
+    def _choice(self, tag: str, kind: type, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        if getattr(kind, "inline", False):
+            field = dataclasses.fields(kind)[0]
+            hint = _hints(kind)[field.name]
+            body = core_schema.no_info_after_validator_function(kind, handler.generate_schema(hint))
+        else:
+            body = handler.generate_schema(kind)
+        wrapped = core_schema.typed_dict_schema(
+            {tag: core_schema.typed_dict_field(body, required=True)}, extra_behavior="forbid"
+        )
+        return core_schema.no_info_after_validator_function(lambda value: value[tag], wrapped)
+
+    def _either(self, value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
+        return value if isinstance(value, tuple(self.options.values())) else handler(value)
+
+    def _normal(self, value: Any) -> Any:
+        if isinstance(value, str) and value in self.options:
+            return {value: {}}
+        if isinstance(value, Mapping) and len(value) != 1:
+            expected = ", ".join(self.options)
+            raise PydanticCustomError("one_tag", "expected a map with one key, one of {expected}", {"expected": expected})
+        return value
+
+    def _tag(self, value: Any) -> str | None:
+        return next(iter(value), None) if isinstance(value, Mapping) else None
+
+
+def written(value: Any) -> Any:
+    """`value` as a spec writes it: every tagged dataclass in it becomes `{tag: ...}`."""
+    if isinstance(value, (list, tuple)):
+        return [written(item) for item in value]
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    fields = {field.name: written(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    tag = getattr(value, "tag", None)
+    if tag is None:
+        return fields
+    return {tag: next(iter(fields.values())) if getattr(value, "inline", False) else fields}
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind, vars(sys.modules[kind.__module__]), include_extras=True)
+
+
+STRICT = {"extra": "forbid"}
+
+
+# Robustness guarantees (thesis 5.2, 7.2, 7.3)
+
+
+@dataclass(frozen=True)
+class Standard:
+    """The predicted class does not change (thesis def. 5.1)."""
+
+    tag: ClassVar[str] = "standard"
+    __pydantic_config__: ClassVar[Any] = STRICT
+
+
+@dataclass(frozen=True)
+class TopK:
+    """The set of the k highest classes does not change, for some k up to `k` (thesis def. 7.1)."""
+
+    tag: ClassVar[str] = "top_k"
+    inline: ClassVar[bool] = True
+    k: PositiveInt
+
+
+@dataclass(frozen=True)
+class Affinity:
+    """As top-k, and the set lies within one of `sets` of acceptable confusions (thesis def. 7.2); class indices."""
+
+    tag: ClassVar[str] = "affinity"
+    sets: tuple[tuple[int, ...], ...]
+
+
+Guarantee = Annotated[Standard | TopK | Affinity, Tagged(Standard, TopK, Affinity)]
+
+
+# Regions of an input (what a criterion speaks about)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of an image, in pixels: top, left, height, width."""
+
+    tag: ClassVar[str] = "box"
+    inline: ClassVar[bool] = True
+    box: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Border:
+    """The frame of `width` pixels around an image."""
+
+    tag: ClassVar[str] = "border"
+    inline: ClassVar[bool] = True
+    width: PositiveInt
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A mask from a file, or per row from a column of the data."""
+
+    tag: ClassVar[str] = "mask"
+    inline: ClassVar[bool] = True
+    source: str
+
+
+@dataclass(frozen=True)
+class Features:
+    """Named features of a tabular input; a one-hot group counts as one."""
+
+    tag: ClassVar[str] = "features"
+    inline: ClassVar[bool] = True
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    """Everything outside `region`."""
+
+    tag: ClassVar[str] = "not"
+    inline: ClassVar[bool] = True
+    region: Region
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """The union of regions."""
+
+    tag: ClassVar[str] = "any"
+    inline: ClassVar[bool] = True
+    regions: tuple[Region, ...]
+
+
+@dataclass(frozen=True)
+class AllOf:
+    """The intersection of regions."""
+
+    tag: ClassVar[str] = "all"
+    inline: ClassVar[bool] = True
+    regions: tuple[Region, ...]
+
+
+Region = TypeAliasType(
+    "Region",
+    Annotated[
+        Box | Border | Mask | Features | Not | AnyOf | AllOf,
+        Tagged(Box, Border, Mask, Features, Not, AnyOf, AllOf),
+    ],
+)
+
+
+# Distributions of interest (thesis 3.2.2)
+
+
+@dataclass(frozen=True)
+class Point:
+    """All weight on the input itself: the gradient (saliency)."""
+
+    tag: ClassVar[str] = "point"
+    __pydantic_config__: ClassVar[Any] = STRICT
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Uniform on the line from `baseline` to the input: Integrated Gradients."""
+
+    tag: ClassVar[str] = "linear"
+    __pydantic_config__: ClassVar[Any] = STRICT
+    baseline: float | Literal["mean", "blur"] = 0.0
+    at: Literal["input", "slice"] = "input"
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Normal around the input: SmoothGrad."""
+
+    tag: ClassVar[str] = "gaussian"
+    __pydantic_config__: ClassVar[Any] = STRICT
+    std: Annotated[float, Field(gt=0)]
+    samples: PositiveInt = 64
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Uniform over [`low`, `high`] in one feature, the others as in the input."""
+
+    tag: ClassVar[str] = "uniform"
+    __pydantic_config__: ClassVar[Any] = STRICT
+    feature: str
+    low: float
+    high: float
+    samples: PositiveInt = 64
+
+
+Distribution = Annotated[
+    Point | Linear | Gaussian | Uniform, Tagged(Point, Linear, Gaussian, Uniform)
+]
+
+
+# Quantities of interest (thesis 3.2.1), on logits unless `on` says otherwise
+
+
+@dataclass(frozen=True)
+class Class:
+    """The score of one class, or its lead over another: `of` an index, the row's label or the prediction."""
+
+    of: int | Literal["label", "predicted"]
+    against: int | Literal["rest"] | None = None
+    on: Literal["logit", "probability"] = "logit"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A cut through the network: the output (or input) of `layer`, or the network's own input where `layer` is None."""
+
+    layer: str | None = None
+    at: Literal["output", "input"] = "output"
+    reduce: Literal["channel_mean"] | None = None
+
+
+# Attacks on robustness
+
+
+@dataclass(frozen=True)
+class Pgd:
+    """Projected gradient descent with random restarts; `step` is a share of epsilon, 2.5/steps if absent."""
+
+    tag: ClassVar[str] = "pgd"
+    __pydantic_config__: ClassVar[Any] = STRICT
+    steps: PositiveInt = 50
+    restarts: PositiveInt = 5
+    step: Annotated[float, Field(gt=0)] | None = None
+
+
+Attack = Annotated[Pgd, Tagged(Pgd)]
