@@ -67,7 +67,9 @@ class Tagged:
             return {value: {}}
         if isinstance(value, Mapping) and len(value) != 1:
             expected = ", ".join(self.options)
-            raise PydanticCustomError("one_tag", "expected a map with one key, one of {expected}", {"expected": expected})
+            raise PydanticCustomError(
+                "one_tag", "expected a map with one key, one of {expected}", {"expected": expected}
+            )
         return value
 
     def _tag(self, value: Any) -> str | None:
@@ -243,9 +245,7 @@ class Uniform:
     samples: PositiveInt = 64
 
 
-Distribution = Annotated[
-    Point | Linear | Gaussian | Uniform, Tagged(Point, Linear, Gaussian, Uniform)
-]
+Distribution = Annotated[Point | Linear | Gaussian | Uniform, Tagged(Point, Linear, Gaussian, Uniform)]
 
 
 # Quantities of interest (thesis 3.2.1), on logits unless `on` says otherwise

@@ -34,8 +34,9 @@ class Mark(Record):
 
 
 class Evidence(Record):
-    """Common to every kind. `id` is the file stem; `caption` the bold first sentence, `detail` the rest, `alt` the picture in words.
+    """Common to every kind. `id` is the file stem.
 
+    `caption` is the bold first sentence, `detail` the rest, `alt` the picture in words.
     `data` and `picture` are paths below the run's folder, filled in when the audit writes them.
     """
 
@@ -100,7 +101,7 @@ class Histogram(Evidence):
 
 
 class Bars(Evidence):
-    """One bar a row, sorted by the check: `label`, stacked `values` columns, `low`/`high` whiskers, `tick` a mark on each bar."""
+    """One bar a row, in the order given: column `label`, stacked `values`, whiskers `low` to `high`, a mark `tick`."""
 
     kind: Literal["bars"] = "bars"
     x: Axis

@@ -25,7 +25,7 @@ class Status(enum.StrEnum):
 
 
 class EvidenceKind(enum.StrEnum):
-    """Certified: a theorem. Probabilistic: a theorem with probability 1-α. Measured: an interval. Attacked: the strongest attack tried."""
+    """Certified: a theorem. Probabilistic: one with chance 1-α. Measured: an interval. Attacked: the best attack."""
 
     CERTIFIED = "certified"
     PROBABILISTIC = "probabilistic"

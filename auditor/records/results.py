@@ -1,4 +1,4 @@
-"""results.json, format `auditor-results/1`: the whole outcome of an audit, readable without a model and without torch."""
+"""results.json, format `auditor-results/1`: the whole outcome of an audit, readable without model or torch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ModelRecord(Record):
 
 
 class DataRecord(Record):
-    """One source. `role` says what the audit used it for; `used` how many rows; `per_class` counts of those rows by class name."""
+    """One source. `role` says what the audit used it for, `used` how many rows, `per_class` their counts by class."""
 
     path: str
     sha256: str
@@ -98,7 +98,7 @@ class Baseline(Record):
 
 
 class TaskRecord(Record):
-    """One node of the graph that ran. `inputs` are digests; `checks` the names that needed it; `status` ok, failed or skipped."""
+    """One node of the graph that ran. `inputs` are digests, `checks` the names of the checks that needed it."""
 
     op: str
     digest: str

@@ -1,0 +1,22 @@
+"""Training of networks that can be certified (thesis 6.3, A.4, B.5)."""
+
+from auditor.methods.training.gloro_loss import bottom_logit, gloro_cross_entropy, gloro_trades
+from auditor.methods.training.layers import MinMax, orthogonal_
+from auditor.methods.training.recipe import Adam, CrossEntropy, GloRo, Recipe, Schedule, Sgd
+from auditor.methods.training.trainer import Epoch, train
+
+__all__ = [
+    "Adam",
+    "CrossEntropy",
+    "Epoch",
+    "GloRo",
+    "MinMax",
+    "Recipe",
+    "Schedule",
+    "Sgd",
+    "bottom_logit",
+    "gloro_cross_entropy",
+    "gloro_trades",
+    "orthogonal_",
+    "train",
+]

@@ -1,4 +1,4 @@
-"""Layers of networks made to be certified (thesis 6.3.2, B.5): gradient norms survive them, so Lipschitz bounds stay tight."""
+"""Layers of networks made to be certified (thesis 6.3.2, B.5): gradient norms survive them, so bounds stay tight."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class MinMax(nn.Module):
 
 
 def orthogonal_(module: nn.Module, *, generator: torch.Generator | None = None) -> nn.Module:
-    """Gives every dense and convolutional layer an orthogonal weight (reshaped to [out, rest]) and a zero bias, in place.
+    """Gives every dense and convolutional layer an orthogonal weight ([out, rest]) and a zero bias, in place.
 
     All singular values of a layer's matrix start at 1, so neither signal nor bound explodes with depth (thesis 6.3.2).
     """
