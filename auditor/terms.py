@@ -2,7 +2,8 @@
 
 Each value is a frozen dataclass. In YAML it is written as a map of one key, its tag: `{top_k: 3}`, `{linear: {baseline: mean}}`,
 or as the bare tag when every field has a default: `point`. `Tagged` gives pydantic that form for a union of such
-classes, each with its `tag`; a class with `inline = True` has one field, which is the tag's whole value.
+classes, each with its `tag`; a class with `inline = True` has one field, which is the tag's whole value; `spelled` maps a
+field to its name in YAML where that is no Python name.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import sys
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, GetCoreSchemaHandler, PositiveInt
+from pydantic import Field, GetCoreSchemaHandler, NonNegativeInt, PositiveInt
 from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import TypeAliasType
 
@@ -82,7 +83,9 @@ def written(value: Any) -> Any:
         return [written(item) for item in value]
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return value
-    fields = {field.name: written(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    spelled = getattr(value, "spelled", {})
+    names = [field.name for field in dataclasses.fields(value)]
+    fields = {spelled.get(name, name): written(getattr(value, name)) for name in names}
     tag = getattr(value, "tag", None)
     if tag is None:
         return fields
@@ -136,7 +139,7 @@ class Box:
 
     tag: ClassVar[str] = "box"
     inline: ClassVar[bool] = True
-    box: tuple[int, int, int, int]
+    box: tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt]
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,7 @@ class Features:
 
     tag: ClassVar[str] = "features"
     inline: ClassVar[bool] = True
-    names: tuple[str, ...]
+    names: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ class AnyOf:
 
     tag: ClassVar[str] = "any"
     inline: ClassVar[bool] = True
-    regions: tuple[Region, ...]
+    regions: Annotated[tuple[Region, ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -190,7 +193,7 @@ class AllOf:
 
     tag: ClassVar[str] = "all"
     inline: ClassVar[bool] = True
-    regions: tuple[Region, ...]
+    regions: Annotated[tuple[Region, ...], Field(min_length=1)]
 
 
 Region = TypeAliasType(
@@ -202,7 +205,18 @@ Region = TypeAliasType(
 )
 
 
-# Distributions of interest (thesis 3.2.2)
+# Distributions of interest (thesis 3.2.2). `at` (in a spec: `in`) says where they live: the input, or the slice itself
+
+Place = Literal["input", "slice"]
+InPlace = Annotated[Place, Field(alias="in")]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Baseline = float | str | Tensor
+else:
+    Baseline = float | str
+
+BASELINE_FILES = (".npy", ".png")
 
 
 @dataclass(frozen=True)
@@ -215,12 +229,23 @@ class Point:
 
 @dataclass(frozen=True)
 class Linear:
-    """Uniform on the line from `baseline` to the input: Integrated Gradients."""
+    """Uniform on the line from `baseline` to the input: Integrated Gradients.
+
+    The baseline is a number, `mean` (of each channel, over the training data), `blur` (the input, blurred), a .npy or
+    .png file, or in Python a tensor of an input's shape. It has no default: what an influence is relative to is part
+    of the question (thesis 3.1).
+    """
 
     tag: ClassVar[str] = "linear"
+    spelled: ClassVar[Mapping[str, str]] = {"at": "in"}
     __pydantic_config__: ClassVar[Any] = STRICT
-    baseline: float | Literal["mean", "blur"] = 0.0
-    at: Literal["input", "slice"] = "input"
+    baseline: Baseline
+    at: InPlace = "input"
+
+    def __post_init__(self) -> None:
+        named = self.baseline
+        if isinstance(named, str) and named not in ("mean", "blur") and not named.endswith(BASELINE_FILES):
+            raise ValueError(f"baseline {named!r} is neither a number, mean, blur, nor a .npy or .png file")
 
 
 @dataclass(frozen=True)
@@ -228,45 +253,104 @@ class Gaussian:
     """Normal around the input: SmoothGrad."""
 
     tag: ClassVar[str] = "gaussian"
+    spelled: ClassVar[Mapping[str, str]] = {"at": "in"}
     __pydantic_config__: ClassVar[Any] = STRICT
     std: Annotated[float, Field(gt=0)]
     samples: PositiveInt = 64
+    at: InPlace = "input"
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """Uniform over [`low`, `high`] in one feature, the others as in the input."""
+    """Uniform over [`low`, `high`] in one feature (its name in a spec, its index in Python), the others as in the input."""
 
     tag: ClassVar[str] = "uniform"
+    spelled: ClassVar[Mapping[str, str]] = {"at": "in"}
     __pydantic_config__: ClassVar[Any] = STRICT
-    feature: str
+    feature: str | int
     low: float
     high: float
     samples: PositiveInt = 64
+    at: InPlace = "input"
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low} must be below high {self.high}")
 
 
-Distribution = Annotated[Point | Linear | Gaussian | Uniform, Tagged(Point, Linear, Gaussian, Uniform)]
+@dataclass(frozen=True)
+class Population:
+    """Uniform over rows of a source: one influence for a whole population."""
+
+    tag: ClassVar[str] = "rows"
+    spelled: ClassVar[Mapping[str, str]] = {"at": "in"}
+    __pydantic_config__: ClassVar[Any] = STRICT
+    data: str
+    rows: str | None = None
+    at: InPlace = "input"
+
+
+Distribution = Annotated[
+    Point | Linear | Gaussian | Uniform | Population, Tagged(Point, Linear, Gaussian, Uniform, Population)
+]
 
 
 # Quantities of interest (thesis 3.2.1), on logits unless `on` says otherwise
 
+Score = Literal["logit", "probability"]
+
 
 @dataclass(frozen=True)
 class Class:
-    """The score of one class, or its lead over another: `of` an index, the row's label or the prediction."""
+    """The score of one class, or its lead over another: `of` an index, the row's label or the model's prediction.
 
-    of: int | Literal["label", "predicted"]
+    `against` an index is the difference of the two scores, against `rest` that to the mean score of all other classes.
+    """
+
+    of: int | Literal["label", "predicted"] = "predicted"
     against: int | Literal["rest"] | None = None
-    on: Literal["logit", "probability"] = "logit"
+    on: Score = "logit"
+
+    def __post_init__(self) -> None:
+        if self.against is not None and self.of == self.against:
+            raise ValueError(f"a class against itself ({self.of}) is 0 whatever the model")
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """One unit of a layer's output: `index` into its shape without the batch."""
+
+    layer: str
+    index: int | tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One channel of a layer's output, reduced over its positions."""
+
+    layer: str
+    index: int
+    reduce: Literal["mean", "max"] = "mean"
+
+
+Quantity = Class | Neuron | Channel
 
 
 @dataclass(frozen=True)
 class Slice:
-    """A cut through the network: the output (or input) of `layer`, or the network's own input where `layer` is None."""
+    """A cut through the network: the output (or input) of `layer`, or the network's own input where `layer` is None.
 
+    `reduce: channel_mean` averages over the positions of each channel, so that the units are channels.
+    """
+
+    __pydantic_config__: ClassVar[Any] = STRICT
     layer: str | None = None
     at: Literal["output", "input"] = "output"
     reduce: Literal["channel_mean"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.layer is None and (self.at != "output" or self.reduce is not None):
+            raise ValueError("at and reduce belong to a layer; name it")
 
 
 # Attacks on robustness
