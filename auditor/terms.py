@@ -1,9 +1,9 @@
 """Option values that a spec writes down and `methods` compute with. Torch-free.
 
-Each value is a frozen dataclass. In YAML it is written as a map of one key, its tag: `{top_k: 3}`, `{linear: {baseline: mean}}`,
-or as the bare tag when every field has a default: `point`. `Tagged` gives pydantic that form for a union of such
-classes, each with its `tag`; a class with `inline = True` has one field, which is the tag's whole value; `spelled` maps a
-field to its name in YAML where that is no Python name.
+Each value is a frozen dataclass. In YAML it is a map of one key, its tag: `{top_k: 3}`, `{linear: {baseline: mean}}`;
+or the bare tag where every field has a default: `point`. `Tagged` gives pydantic that form for a union of such classes,
+each with its `tag`; a class with `inline = True` has one field, which is the tag's whole value; `spelled` maps a field
+to its name in YAML where that is no Python name.
 """
 
 from __future__ import annotations
@@ -262,7 +262,7 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Uniform over [`low`, `high`] in one feature (its name in a spec, its index in Python), the others as in the input."""
+    """Uniform over [`low`, `high`] in one feature, the others as in the input; in Python the feature is an index."""
 
     tag: ClassVar[str] = "uniform"
     spelled: ClassVar[Mapping[str, str]] = {"at": "in"}
