@@ -1,0 +1,150 @@
+"""Certified radii from logits and margin constants, in closed form (thesis 5.3, 6.1, A.1; algorithms 7.1 and 7.2).
+
+Let F^k be the k highest classes. If every class of F^k leads every other class i by more than K_ji·r, no input within
+r has another F^k. So r_k = min over j ∈ F^k, i ∉ F^k of (f_j − f_i)/K_ji is a certified radius of F^k, and each
+guarantee takes a maximum over its own k: standard k = 1; top-k all k up to K; affinity those k with F^k inside one
+affinity set. The F^k are nested, so the loosest certified set at a radius is that of the largest k. Guarantees are
+read as ∃k ∀x′, which is what the algorithms prove (definition 7.2 prints ∀x′ ∃k).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from auditor.methods.robustness.rounding import UNIT
+from auditor.tensors import Labels, Logits, MarginConstants
+from auditor.terms import Affinity, Standard, TopK
+
+HEADROOM = 1e-9
+"""A margin must exceed K·ε·(1 + 1e-9): covers every rounding between margins and radii."""
+
+PAIRS = 1 << 24
+"""Entries of [rows, k, classes] held at once."""
+
+
+class Certificates(NamedTuple):
+    """One entry a row. Radii are in the norm and units of K.
+
+    `radius`: the largest certified radius, never larger than the true robust radius, 0 if there is none. `certified`:
+    whether it reaches ε. `k`: size of the loosest set certified at ε, 0 if none; `robust_set` [rows, classes]: that
+    set as a mask. `vra_radius`: the largest radius at which the loosest certified set holds the label, where labels
+    are given. `radii` [rows, sizes]: the certified radius of each F^k, 0 where the guarantee does not admit it;
+    `admissible` says where it does.
+    """
+
+    certified: Tensor
+    radius: Tensor
+    k: Tensor
+    robust_set: Tensor
+    vra_radius: Tensor | None
+    radii: Tensor
+    admissible: Tensor
+
+
+def certify(
+    logits: Logits,
+    margin_constants: MarginConstants,
+    epsilon: float,
+    guarantee: Standard | TopK | Affinity = Standard(),  # noqa: B008
+    *,
+    labels: Labels | None = None,
+    logits_error: Tensor | float | None = None,
+) -> Certificates:
+    """Which rows keep `guarantee` under every perturbation of norm up to `epsilon`, and how far each can be
+    certified.
+
+    `margin_constants` [classes, classes], float64, as `margin_bounds` gives them. `logits` [rows, classes] are
+    float64 and taken as exact, or `logits_error` says how far each row may lie from the exact logits in the 2-norm
+    (`EvaluationError.at`). Classes are ordered by logit, and a tie, NaN or infinity in a row leaves it uncertified.
+    Raises ValueError for logits below float64 without `logits_error`, for shapes that do not fit, and for a guarantee
+    that holds every class.
+    """
+    classes = logits.shape[1]
+    _check(logits, margin_constants, epsilon, guarantee, logits_error)
+    scores = logits.detach().double()
+    error = torch.as_tensor(0.0 if logits_error is None else logits_error, dtype=torch.float64, device=scores.device)
+    error = error.expand(len(scores))
+    sizes = largest_set(guarantee, classes)
+    batch = max(1, PAIRS // (sizes * classes))
+    parts = [
+        _radii(scores[start : start + batch], margin_constants.to(scores.device), error[start : start + batch], sizes)
+        for start in range(0, len(scores), batch)
+    ]
+    order = torch.cat([part[0] for part in parts]) if parts else torch.empty(0, classes, dtype=torch.int64)
+    radii = torch.cat([part[1] for part in parts]) if parts else torch.empty(0, sizes, dtype=torch.float64)
+    admissible = _admissible(order, guarantee, sizes)
+    radii = radii.masked_fill(~admissible, 0.0)
+    radius = radii.amax(1)
+    held = (radii >= epsilon) & (radii > 0)
+    places = torch.arange(1, sizes + 1, device=scores.device)
+    k = (held * places).amax(1)
+    ranks = torch.empty_like(order).scatter_(1, order, torch.arange(classes, device=scores.device).expand_as(order))
+    vra_radius = None
+    if labels is not None:
+        rank = ranks.gather(1, labels.to(order.device)[:, None])
+        vra_radius = radii.masked_fill(places <= rank, 0.0).amax(1)
+    return Certificates(k > 0, radius, k, ranks < k[:, None], vra_radius, radii, admissible)
+
+
+def _check(
+    logits: Tensor,
+    constants: Tensor,
+    epsilon: float,
+    guarantee: Standard | TopK | Affinity,
+    error: Tensor | float | None,
+) -> None:
+    classes = logits.shape[1]
+    if logits.dtype != torch.float64 and error is None:
+        raise ValueError(f"logits are {logits.dtype}: evaluate the model in float64, or state logits_error")
+    if constants.shape != (classes, classes) or constants.dtype != torch.float64:
+        raise ValueError(
+            f"margin constants are {constants.dtype} {tuple(constants.shape)}, expected float64 {(classes,) * 2}"
+        )
+    if not epsilon >= 0:
+        raise ValueError(f"epsilon is {epsilon}, expected a radius of at least 0")
+    if largest_set(guarantee, classes) >= classes:
+        raise ValueError(f"{guarantee} admits the set of all {classes} classes, which never changes")
+
+
+def largest_set(guarantee: Standard | TopK | Affinity, classes: int) -> int:
+    """The largest k that the guarantee may certify."""
+    if isinstance(guarantee, TopK):
+        return guarantee.k
+    if isinstance(guarantee, Affinity):
+        return max([1, *(len(set(members)) for members in guarantee.sets)])
+    return 1
+
+
+def _radii(scores: Tensor, constants: Tensor, error: Tensor, sizes: int) -> tuple[Tensor, Tensor]:
+    """Classes by falling logit [rows, classes], and the certified radius of F^k for k = 1 … sizes [rows, sizes]."""
+    finite = scores.isfinite().all(1) & error.isfinite()
+    order = scores.nan_to_num(0.0, 0.0, 0.0).argsort(dim=1, descending=True, stable=True)
+    ranked = scores.gather(1, order)
+    leaders = order[:, :sizes]
+    margin = ranked[:, :sizes, None] - ranked[:, None, :]
+    constant = constants[leaders[:, :, None], order[:, None, :]]
+    # Two logits of a row move by at most √2·error against each other; 4u·|margin| covers the subtractions.
+    sure = margin - 1.4142135623730952 * error[:, None, None] - 4 * UNIT * margin.abs()
+    quotient = sure / (constant * (1 + HEADROOM))
+    quotient = torch.where(constant == 0, torch.inf, quotient.clamp_max(torch.finfo(torch.float64).max))
+    # Below 1e-300 a quotient loses its relative accuracy; K = ∞ or NaN certifies nothing.
+    quotient = torch.where((sure > 0) & (quotient > 1e-300) & constant.isfinite(), quotient, 0.0)
+    outside = quotient.flip(2).cummin(2).values.flip(2)
+    radii = [outside[:, :size, size].amin(1) for size in range(1, sizes + 1)]
+    return order, torch.where(finite[:, None], torch.stack(radii, 1), 0.0)
+
+
+def _admissible(order: Tensor, guarantee: Standard | TopK | Affinity, sizes: int) -> Tensor:
+    """Which F^k the guarantee accepts, [rows, sizes]: for affinity those within one set, single classes always."""
+    if not isinstance(guarantee, Affinity):
+        return torch.ones(len(order), sizes, dtype=torch.bool, device=order.device)
+    accepted = torch.zeros(len(order), sizes, dtype=torch.bool, device=order.device)
+    accepted[:, 0] = True
+    for members in guarantee.sets:
+        inside = torch.zeros(order.shape[1], dtype=torch.bool, device=order.device)
+        inside[list(members)] = True
+        accepted |= inside[order[:, :sizes]].cumprod(1).bool()
+    return accepted
