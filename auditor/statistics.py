@@ -6,7 +6,10 @@ planning does not pay for it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Interval(NamedTuple):
@@ -28,3 +31,17 @@ def clopper_pearson(successes: int, trials: int, *, confidence: float) -> Interv
     low = 0.0 if successes == 0 else float(beta.ppf(1 - confidence, successes, trials - successes + 1))
     high = 1.0 if successes == trials else float(beta.ppf(confidence, successes + 1, trials - successes))
     return Interval(low, high)
+
+
+def bootstrap_mean(values: np.ndarray, *, confidence: float, seed: int, resamples: int = 9999) -> Interval:
+    """Percentile bootstrap bounds on a mean (Efron 1979); too narrow where values are few or heavy-tailed."""
+    import numpy as np
+
+    if len(values) == 0:
+        raise ValueError("the mean of no values")
+    generator = np.random.default_rng(seed)
+    chunk = max(1, (1 << 22) // len(values))
+    sizes = [chunk] * (resamples // chunk) + [resamples % chunk] * (resamples % chunk > 0)
+    means = [values[generator.integers(len(values), size=(size, len(values)))].mean(axis=1) for size in sizes]
+    low, high = np.quantile(np.concatenate(means), [1 - confidence, confidence])
+    return Interval(float(low), float(high))

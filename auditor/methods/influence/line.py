@@ -1,4 +1,4 @@
-"""Mean gradients along straight lines, as exact as completeness can tell: Σ mean gradient · (end - start) = q(end) - q(start)."""
+"""Mean gradients along straight lines, exact up to completeness: Σ mean · (end - start) = q(end) - q(start)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIRST_STEPS = 16
 
 
 class Gradients(NamedTuple):
-    """The quantity's gradient at the slice, and with respect to the points themselves (the same where they lie in it)."""
+    """The quantity's gradient at the slice, and with respect to the points (the same where these lie in the slice)."""
 
     at_slice: Float[Tensor, "points *slice"]
     at_points: Float[Tensor, "points *space"]
@@ -38,10 +38,10 @@ def line_mean(
     max_steps: int,
     batch_size: int,
 ) -> LineMean:
-    """The nested trapezoid rule, doubled for each row until its residual is within `tolerance` or `max_steps` is reached.
+    """The nested trapezoid rule, doubled for each row until its residual is within `tolerance`, or at `max_steps`.
 
-    `gradients` takes points and the row each belongs to. Doubling keeps all earlier points. Gauss-Legendre nodes have no
-    edge here: along a line a ReLU network's gradient is a step function. Holds `batch_size` points at a time.
+    `gradients` takes points and the row each belongs to. Doubling keeps all earlier points. Gauss-Legendre nodes have
+    no edge here: along a line a ReLU network's gradient is a step function. Holds `batch_size` points at a time.
     """
     active = torch.arange(len(start), device=start.device)
     residual = start.new_empty(len(start), dtype=torch.float64)
@@ -80,7 +80,7 @@ def _sums(
     weights: Tensor,
     batch_size: int,
 ) -> tuple[Tensor, Tensor]:
-    """For each of `rows`, the weighted sums over `nodes` of the gradient, and of its product with the line's direction."""
+    """For each of `rows`, the weighted sums over `nodes` of the gradient and of its product with the direction."""
     parts, totals = [], []
     for group in rows.split(max(1, batch_size // len(nodes))):
         direction = end[group] - start[group]

@@ -1,4 +1,4 @@
-"""Internal Influence: χ(g∘h, q, D) = E_{x∼D}[∇_z (q∘g)(h(x))] (thesis def. 3.2), the only measure that satisfies axioms 4.1-4.4."""
+"""Internal Influence: χ(g∘h, q, D) = E_{x∼D}[∇_z (q∘g)(h(x))], the one measure that satisfies axioms 4.1-4.4."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Progress = Callable[[int, int], None]
 class Explanation(NamedTuple):
     """`influence` in the units asked for. `prediction` is the class with the highest logit.
 
-    Along a line: `difference` q(end) - q(start); `residual` by how much the attributions miss it, relative to the larger
-    of |difference| and 1 % of its spread over the rows; `steps` taken. Elsewhere difference and residual are NaN, and
-    steps the number of points averaged.
+    Along a line: `difference` is q(end) - q(start), `residual` by how much the attributions miss it, relative to the
+    larger of |difference| and 1 % of its spread over the rows, `steps` the trapezoids taken. Elsewhere difference and
+    residual are NaN, and steps the number of points averaged.
     """
 
     influence: Float[Tensor, "batch *slice"]
@@ -160,18 +160,23 @@ class _Task:
         for rows in torch.arange(len(x), device=x.device).split(self.batch_size):
             logits = self.model(x[rows])
             labels = None if self.labels is None else self.labels[rows.to(self.labels.device)]
-            is_class = isinstance(self.quantity, Class)
-            weights = quantities.functional(self.quantity, logits, labels) if is_class else None
+            weights = None
+            if isinstance(self.quantity, Class):
+                weights = quantities.functional(self.quantity, logits, labels)
             output = logits if self.cut.after is self.model else self.cut.after(self.cut.before(x[rows]))
-            if len(parts) == 0 and is_class and not torch.allclose(output, logits, rtol=1e-4, atol=1e-5):
+            if not parts and weights is not None and not torch.allclose(output, logits, rtol=1e-4, atol=1e-5):
                 raise Unsupported(
                     f"g(h(x)) is not f(x) at {self.slice.layer}: tracing the network lost part of what it computes",
                     node=self.slice.layer,
                     code="untraceable",
                 )
             parts.append(_Values(quantities.value(self.quantity, output, weights), weights, logits.argmax(1)))
-        weights = None if parts[0].weights is None else torch.cat([part.weights for part in parts])
-        return _Values(torch.cat([part.value for part in parts]), weights, torch.cat([p.prediction for p in parts]))
+        weights = [part.weights for part in parts if part.weights is not None]
+        return _Values(
+            torch.cat([part.value for part in parts]),
+            torch.cat(weights) if weights else None,
+            torch.cat([part.prediction for part in parts]),
+        )
 
     @torch.no_grad()
     def start_values(self, x: Tensor, weights: Tensor | None) -> Tensor:
@@ -277,7 +282,9 @@ def _check(model: nn.Module, x: Tensor, slice: Slice, distribution: Distribution
             raise ValueError("attribution to a layer is complete only along a line in the slice: at='slice'")
     for name, module in model.named_modules():
         if module.training and isinstance(module, (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)):
-            raise ValueError(f"{name} is in training mode: call model.eval(), or a row's influence depends on the others")
+            raise ValueError(
+                f"{name} is in training mode: call model.eval(), or a row's influence depends on the others"
+            )
 
 
 @contextmanager

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from auditor.tensors import Labels
+
 Sign = Literal["positive", "abs"]
 
 
@@ -64,3 +66,28 @@ def share(
     size = torch.stack([magnitude(scaled[:, list(columns)].sum(1), sign=sign) for columns in together], dim=1).double()
     inside = torch.tensor([bool(region[columns[0]]) for columns in together], device=size.device)
     return ((size * inside).sum(1) / size.sum(1)).clamp(max=1.0)
+
+
+def top_k_overlap(
+    influence: Float[Tensor, "batch units"], labels: Labels, *, k: int, generator: torch.Generator
+) -> Float[Tensor, " batch"]:
+    """|A∩B| / k of a row's k largest units by |χ| with those of the mean |χ| over other rows of its label, in [0, 1].
+
+    The other rows are those of the other of two folds, drawn from `generator`, so that no row vouches for itself. NaN
+    for a label whose other fold is empty. k units chosen at random out of u would overlap by k / u on average.
+    """
+    rows, units = influence.shape
+    if not 0 < k < units:
+        raise ValueError(f"the top {k} of {units} units: k must lie below the number of units")
+    size = influence.abs().double()
+    own = torch.zeros_like(size, dtype=torch.bool).scatter_(1, size.topk(k, dim=1).indices, True)
+    overlap = torch.full((rows,), torch.nan, dtype=torch.float64)
+    for label in labels.unique():
+        members = (labels == label).nonzero().squeeze(1)
+        members = members[torch.randperm(len(members), generator=generator)]
+        first, second = members.tensor_split(2)
+        for fold, other in ((first, second), (second, first)):
+            if len(fold) and len(other):
+                top = size[other].mean(0).topk(k).indices
+                overlap[fold] = own[fold][:, top].double().mean(1)
+    return overlap

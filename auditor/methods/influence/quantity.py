@@ -21,7 +21,7 @@ def functional(quantity: Class, logits: Logits, labels: Labels | None) -> Float[
 
     Raises ValueError for a class that does not exist, and where `label` is asked for and `labels` is None.
     """
-    rows, classes = logits.shape
+    classes = logits.shape[1]
     of = _classes(quantity.of, logits, labels)
     weights = torch.nn.functional.one_hot(of, classes).to(logits.dtype)
     if quantity.against == "rest":
@@ -37,7 +37,7 @@ def value(
     output: Float[Tensor, "batch *output"],
     weights: Float[Tensor, "batch classes"] | None = None,
 ) -> Float[Tensor, " batch"]:
-    """The quantity at `output`: the logits and the row's functional, or the output of the neuron's or channel's layer."""
+    """The quantity at `output`: the logits, weighed by each row's functional, or the output of the unit's layer."""
     match quantity:
         case Class(on=score):
             assert weights is not None

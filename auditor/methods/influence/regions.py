@@ -18,7 +18,7 @@ def mask(
     feature_names: Sequence[str] | None = None,
     masks: Mapping[str, Tensor] | None = None,
 ) -> Bool[Tensor, "*rows *spatial"]:
-    """True inside `region`, for inputs of `shape`: [height, width] of an image [channels, height, width], or [features].
+    """True inside `region` of an input of `shape`: [height, width] of an image (channels first), or [features].
 
     `masks` holds the tensors that `Mask` sources stand for, [height, width] or one per row. Raises ValueError for a
     region that does not lie within the input, is empty, or is all of it: a share of all or nothing decides nothing.
@@ -42,9 +42,7 @@ def groups(feature_names: Sequence[str]) -> tuple[tuple[str, tuple[int, ...]], .
     return tuple((name, columns(name, feature_names)) for name in names)
 
 
-def _inside(
-    region: Region, shape: tuple[int, ...], names: Sequence[str] | None, masks: Mapping[str, Tensor]
-) -> Tensor:
+def _inside(region: Region, shape: tuple[int, ...], names: Sequence[str] | None, masks: Mapping[str, Tensor]) -> Tensor:
     match region:
         case Not(region=inner):
             return ~_inside(inner, shape, names, masks)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.proxy import TraceError
 
 from auditor.errors import Unsupported
 from auditor.terms import Slice
@@ -70,7 +71,7 @@ def trace(model: nn.Module, *, leaves: frozenset[str] = frozenset()) -> fx.Graph
     """The graph of the model's operations. Raises Unsupported where its Python depends on the values it computes."""
     try:
         return _Tracer(leaves).trace(model)
-    except (fx.proxy.TraceError, TypeError, RuntimeError) as error:
+    except (TraceError, TypeError, RuntimeError) as error:
         raise Unsupported(
             f"the network cannot be cut at a layer: {error}",
             remedy="Write its forward pass without branches on tensor values or shapes, or use `slice: input`.",
