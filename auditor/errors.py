@@ -13,7 +13,8 @@
     ├── CertificateBroken   –    an attack flipped a certified point: our own mistake, stops the audit
     ├── TaskFailed          –    a task of the graph failed; becomes findings with status error
     ├── RecordError         3    a results file or store entry cannot be read
-    └── RenderError         5    results are saved, a format could not be rendered
+    ├── RenderError         5    results are saved, a format could not be rendered
+    └── Interrupted       130    stopped by the user; everything finished is kept
 
 `code` is a short slug that `auditor explain CODE` expands.
 """
@@ -122,6 +123,13 @@ class Unsupported(AuditorError):
         super().__init__(what, remedy=remedy, code=code)
         self.node = node
 
+    def __reduce__(self):
+        return (_rebuild_unsupported, (type(self), self.what, self.node, self.remedy, self.code))
+
+
+def _rebuild_unsupported(kind: type[Unsupported], what: str, node: str | None, remedy: str | None, code: str) -> Unsupported:
+    return kind(what, node=node, remedy=remedy, code=code)
+
 
 class CertificateBroken(AuditorError):
     code = "certificate-broken"
@@ -139,3 +147,10 @@ class RecordError(AuditorError):
 class RenderError(AuditorError):
     exit_code = 5
     code = "render"
+
+
+class Interrupted(AuditorError):
+    """Stopped by the user. What had finished is in the store, so the same command goes on from there."""
+
+    exit_code = 130
+    code = "interrupted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,6 +45,18 @@ class Op(Generic[P, T]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.function(*args, **kwargs)
+
+    def __reduce__(self):
+        return (find, (self.name,))
+
+
+def find(name: str) -> Op[..., Any]:
+    """The op of that `Op.name`, as a worker process needs it. Raises LookupError where the module holds no such op."""
+    module, _, function = name.partition(":")
+    value = vars(importlib.import_module(module)).get(function)
+    if not isinstance(value, Op):
+        raise LookupError(f"{name} is not an op: a module-level function declared with @op was expected")
+    return value
 
 
 def op(*, version: int, device: bool = False, stored: bool = True) -> Callable[[Callable[P, T]], Op[P, T]]:

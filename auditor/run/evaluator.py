@@ -1,0 +1,163 @@
+"""One process's hands: it has a device, reads inputs from the store, computes tasks, and forgets what nobody needs."""
+
+from __future__ import annotations
+
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from auditor.errors import AuditorError, RecordError
+from auditor.plan.task import Task, with_values
+from auditor.run.codec import decode, encode
+from auditor.run.determinism import deterministic, seeded
+from auditor.run.events import Event, Noted, TaskFinished, TaskHalved, TaskProgress, TaskStarted
+from auditor.run.memory import HALVINGS, is_out_of_memory, release
+from auditor.run.store import Store
+
+
+class TaskError(Exception):
+    """Computing task `digest` raised `error`; `story` is its traceback."""
+
+    def __init__(self, digest: str, error: BaseException, story: str) -> None:
+        super().__init__(digest, error, story)
+        self.digest = digest
+        self.error = error
+        self.story = story
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What computing a task cost this process."""
+
+    digest: str
+    seconds: float
+    halvings: int
+
+
+class Evaluator:
+    """Values of tasks in this process, on `device`. Reports every computation as events.
+
+    `checks` names, for the events, the checks that need a task. `computed` grows by what was computed here.
+    """
+
+    def __init__(
+        self,
+        tasks: Mapping[str, Task],
+        store: Store,
+        *,
+        device: str = "cpu",
+        emit: Callable[[Event], None] = lambda event: None,
+        checks: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        self.tasks = tasks
+        self.store = store
+        self.device = device
+        self.emit = emit
+        self.checks = checks or {}
+        self.computed: list[Computed] = []
+        self._memory: dict[str, Any] = {}
+
+    def value(self, digest: str) -> Any:
+        """From memory, from the store, or computed with all it needs. Raises TaskError where an op raised."""
+        if digest in self._memory:
+            return self._memory[digest]
+        task = self.tasks[digest]
+        if task.op.stored and self.store.has(digest):
+            try:
+                self._memory[digest] = self.store.read(task)
+                return self._memory[digest]
+            except RecordError as error:
+                self.emit(Noted(f"{error}; computed again"))
+        return self.compute(digest)
+
+    def compute(self, digest: str) -> Any:
+        """Computes the task whatever the store holds, stores its value if its op is stored, and returns it."""
+        task = self.tasks[digest]
+        for source in task.inputs:
+            self.value(source)
+        arguments = with_values(dict(task.parameters), self.value)
+        self.emit(TaskStarted(digest, task.op.name, task.op.label, self.checks.get(digest, ()), self.device))
+        started = time.perf_counter()
+        try:
+            value, halvings = self._call(task, arguments)
+            seconds = time.perf_counter() - started
+            if task.op.stored:
+                parts = encode(value)
+                self.store.write(task, parts, seconds=seconds, device=self.device, halvings=halvings)
+                value = decode(parts, modules=[task.op.function.__module__])
+        except Exception as error:
+            seconds = time.perf_counter() - started
+            story = traceback.format_exc()
+            self.emit(TaskFinished(digest, task.op.label, "failed", seconds, one_line(error), story))
+            raise TaskError(digest, error, story) from error
+        self._memory[digest] = value
+        self.computed.append(Computed(digest, seconds, halvings))
+        self.emit(TaskFinished(digest, task.op.label, "ok", seconds))
+        return value
+
+    def forget(self, digests: Iterable[str]) -> None:
+        """Drops values from memory. One needed again comes from the store or is computed again."""
+        for digest in digests:
+            self._memory.pop(digest, None)
+
+    def _call(self, task: Task, arguments: dict[str, Any]) -> tuple[Any, int]:
+        """The value, and how often the batch was halved for it."""
+        for halvings in range(HALVINGS + 1):
+            try:
+                return self._attempt(task, arguments), halvings
+            except Exception as error:
+                size = arguments.get("batch_size")
+                if not is_out_of_memory(error) or halvings == HALVINGS or not isinstance(size, int) or size < 2:
+                    raise
+            release()
+            arguments = {**arguments, "batch_size": size // 2}
+            self.emit(TaskHalved(task.digest, size // 2))
+            self.emit(Noted(f"{task.op.label}: out of memory, batch halved from {size} to {size // 2}"))
+        raise AssertionError("unreachable")
+
+    def _attempt(self, task: Task, arguments: dict[str, Any]) -> Any:
+        injected: dict[str, Any] = {}
+        if "device" in task.op.injected:
+            injected["device"] = self.device
+        if "progress" in task.op.injected:
+            injected["progress"] = lambda done, total: self.emit(TaskProgress(task.digest, done, total))
+        with seeded(task.digest):
+            if not task.op.device:
+                return task.op.function(**arguments, **injected)
+            with deterministic(), self._indeterminism_noted(task):
+                return task.op.function(**arguments, **injected)
+
+    def _indeterminism_noted(self, task: Task):
+        return _Indeterminism(lambda: self.emit(Noted(f"{task.op.label}: no deterministic algorithm for part of it")))
+
+
+class _Indeterminism(warnings.catch_warnings):
+    """Turns torch's warning about a nondeterministic algorithm into a call of `note`; other warnings go their way."""
+
+    def __init__(self, note: Callable[[], None]) -> None:
+        super().__init__()
+        self._note = note
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        show = warnings.showwarning
+        warnings.filterwarnings("always", message=".*does not have a deterministic implementation.*")
+
+        def listen(message: Any, category: Any, *rest: Any, **more: Any) -> None:
+            if "does not have a deterministic implementation" in str(message):
+                self._note()
+            else:
+                show(message, category, *rest, **more)
+
+        warnings.showwarning = listen
+
+
+def one_line(error: BaseException) -> str:
+    """The error in one line: what an AuditorError found, or the kind and first line of any other."""
+    if isinstance(error, AuditorError):
+        return error.what.splitlines()[0]
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
