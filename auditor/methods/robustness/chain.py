@@ -182,10 +182,10 @@ def _constant(argument: Any, current: fx.Node | None, model: nn.Module) -> Any:
 def _is_shape_of(node: fx.Node, current: fx.Node | None, aside: set[fx.Node]) -> bool:
     """Whether `node` reads the batch's size: x.size(0), x.shape[0], len-free forms of either."""
     if node.op == "call_method" and node.target == "size":
-        return node.args in ((current, 0), (current,))
+        return bool(node.args in ((current, 0), (current,)))
     if node.target is getattr:
-        return node.args == (current, "shape")
-    return node.target is operator.getitem and node.args[0] in aside and node.args[1] == 0
+        return bool(node.args == (current, "shape"))
+    return node.target is operator.getitem and node.args[0] in aside and bool(node.args[1] == 0)
 
 
 def _is_zeros_like(node: fx.Node, current: fx.Node | None) -> bool:

@@ -1,0 +1,163 @@
+"""Certified robustness: the share of inputs that no perturbation within epsilon can turn wrong (thesis ch. 5–7)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import PositiveFloat
+
+from auditor.checks.robustness.attacking import confront, plan_attack
+from auditor.checks.robustness.certifying import (
+    CertifiedRows,
+    Narrowest,
+    bound_margins,
+    certify_rows,
+    find_narrowest,
+    observe_lipschitz,
+)
+from auditor.plan.op import op
+from auditor.records import Judgement
+from auditor.spec.builder import Builder, Ref
+from auditor.spec.check import Check
+from auditor.spec.guarantee import Guarantee, resolve
+from auditor.terms import Affinity, Attack, Norm, Pgd, Standard, TopK
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from auditor.methods.robustness import Bounds
+
+
+class CertifiedRobustness(Check):
+    """The label is right whatever the perturbation up to {epsilon} in the {norm} norm, in the sense of {guarantee}."""
+
+    metrics: ClassVar[dict[str, str]] = {
+        "vra": "share certified and correct (verified-robust accuracy)",
+        "clean_accuracy": "share correct without perturbation, in the guarantee's own sense",
+        "rejection_rate": "share that cannot be certified, right or wrong",
+        "accuracy_under_attack": "share correct that the attack did not break",
+        "lipschitz_upper": "upper bound on the Lipschitz constant of any margin",
+    }
+    example: ClassVar[str] = "epsilon: 0.1\nrequire: {metric: vra, at_least: 0.5}\n"
+
+    type: Literal["robustness.certified"] = "robustness.certified"  # pyright: ignore[reportIncompatibleVariableOverride]
+    norm: Norm = "l2"
+    epsilon: PositiveFloat
+    guarantee: Guarantee = Standard()
+    arithmetic: Literal["real", "float32"] = "real"
+    attack: Attack = Pgd()
+
+    def claim_text(self) -> str:
+        ball = f"{norm_text(self.norm)} norm up to {self.epsilon:g}"
+        if self.threshold.metric == "lipschitz_upper":
+            return (
+                f"No margin between two classes changes faster, per unit of {norm_text(self.norm)} norm, than allowed."
+            )
+        match self.guarantee:
+            case TopK(k=k):
+                what = f"The label is in a set of at most {k} highest classes, and the set stays the same"
+            case Standard():
+                what = "The label is right and stays the same"
+            case _:
+                what = "The label is in a set of acceptable confusions, and the set stays the same"
+        return f"{what} under every perturbation of {ball}."
+
+    def unavailable(self) -> tuple[str, ...]:
+        missing = []
+        if self.norm != "l2":
+            missing.append(f"norm: {self.norm} (l2 is available)")
+        if self.arithmetic != "real":
+            missing.append(f"arithmetic: {self.arithmetic} (real is available)")
+        return tuple(missing)
+
+    def rows_needed(self, rows: int) -> int | None:
+        return shares_needed(self, rows) if self.threshold.metric != "lipschitz_upper" else None
+
+    def plan(self, build: Builder) -> Ref[Judgement]:
+        over = self.over
+        assert over is not None
+        rows, labels, inputs = build.selected(over, self.where), build.labels(over), build.inputs(over)
+        model, index = build.model(), build.index(over)
+        guarantee = resolve(self.guarantee, build)
+        bounds = build.add(bound_margins, model=model, input_shape=build.input_shape, norm=self.norm)
+        certified = build.add(
+            certify_rows,
+            logits=build.logits(over, dtype="float64"),
+            bounds=bounds,
+            inputs=inputs,
+            labels=labels,
+            rows=rows,
+            epsilon=self.epsilon,
+            guarantee=guarantee,
+        )
+        attacks = tuple(
+            plan_attack(
+                build, over=over, where=self.where, attack=self.attack, norm=self.norm, epsilon=self.epsilon,
+                seed=self.seed, k=size,
+            )
+            for size in range(1, _sizes(guarantee) + 1)
+        )  # fmt: skip
+        return build.add(
+            judge,
+            check=self,
+            certified=certified,
+            broken_at=build.add(confront, certified=certified, attacks=attacks, inputs=inputs, rows=rows, index=index),
+            bounds=bounds,
+            lipschitz_lower=build.add(observe_lipschitz, model=model, inputs=inputs, rows=rows, box=build.input_range),
+            narrowest=build.add(find_narrowest, certified=certified, inputs=inputs, rows=rows),
+            index=index,
+            rows=rows,
+            classes=build.classes,
+            input_range=build.input_range,
+        )
+
+
+def _sizes(guarantee: Standard | TopK | Affinity) -> int:
+    """The largest k that the guarantee may certify."""
+    if isinstance(guarantee, TopK):
+        return guarantee.k
+    return max([1, *map(len, map(set, guarantee.sets))]) if isinstance(guarantee, Affinity) else 1
+
+
+def norm_text(norm: Norm) -> str:
+    return {"l2": "ℓ₂", "linf": "ℓ∞"}[norm]
+
+
+def shares_needed(check: Check, rows: int) -> int | None:
+    """How many rows a share's one-sided exact bound needs to reach the threshold if every row is on the right side."""
+    threshold = check.threshold
+    worst = threshold.at_least if threshold.at_least is not None else 1 - (threshold.at_most or 0.0)
+    if check.claim == "sample" or not 0 < worst < 1:
+        return None
+    needed = math.ceil(math.log(1 - check.confidence) / math.log(worst) - 1e-12)
+    return needed if rows < needed else None
+
+
+@op(version=1)
+def judge(
+    *,
+    check: CertifiedRobustness,
+    certified: CertifiedRows,
+    broken_at: Tensor,
+    bounds: Bounds,
+    lipschitz_lower: float,
+    narrowest: Narrowest,
+    index: Tensor,
+    rows: Tensor,
+    classes: tuple[str, ...],
+    input_range: tuple[float, float] | None,
+) -> Judgement:
+    from auditor.checks.robustness.judgement import certified_judgement
+
+    return certified_judgement(
+        check,
+        certified=certified,
+        broken_at=broken_at.numpy(),
+        bounds=bounds,
+        lipschitz_lower=lipschitz_lower,
+        narrowest=narrowest,
+        index=index[rows].numpy(),
+        classes=classes,
+        input_range=input_range,
+    )

@@ -1,0 +1,89 @@
+"""The ops behind a certificate: bounds from the weights, radii from the logits, and a lower bound to compare with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from auditor.plan.op import op
+from auditor.terms import Affinity, Norm, Standard, TopK
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from auditor.methods.robustness import Bounds, Certificates
+
+PROBED = 64
+"""Rows from which a lower bound on the Lipschitz constant is sought."""
+
+TILES = 6
+
+
+class CertifiedRows(NamedTuple):
+    """One entry a selected row. `rank`: how many classes score above the label, 0 where it is predicted."""
+
+    predicted: Tensor
+    label: Tensor
+    rank: Tensor
+    certificates: Certificates
+
+
+class Narrowest(NamedTuple):
+    """The rightly classified rows with the smallest radii: positions among the selected rows, and inputs."""
+
+    positions: Tensor
+    inputs: Tensor
+
+
+@op(version=1, device=True)
+def bound_margins(*, model: Any, input_shape: tuple[int, ...], norm: Norm) -> Bounds:
+    """Lipschitz constants of every margin, never below the truth; raises Unsupported for a network without a bound."""
+    from auditor.methods.robustness import bound_model
+
+    return bound_model(model, input_shape, norm)
+
+
+@op(version=1)
+def certify_rows(
+    *,
+    logits: Tensor,
+    bounds: Bounds,
+    inputs: Tensor,
+    labels: Tensor,
+    rows: Tensor,
+    epsilon: float,
+    guarantee: Standard | TopK | Affinity,
+) -> CertifiedRows:
+    """Certificates of the selected rows from float64 logits, the error of computing them subtracted."""
+    from auditor.methods.robustness import certify
+
+    scores, label = logits[rows], labels[rows]
+    lengths = inputs[rows].flatten(1).double().norm(dim=1)
+    certificates = certify(
+        scores, bounds.margins, epsilon, guarantee, labels=label, logits_error=bounds.error.at(lengths)
+    )
+    order = scores.argsort(dim=1, descending=True, stable=True)
+    rank = (order == label[:, None]).int().argmax(1)
+    return CertifiedRows(order[:, 0], label, rank, certificates)
+
+
+@op(version=1, device=True)
+def observe_lipschitz(
+    *, model: Any, inputs: Tensor, rows: Tensor, box: tuple[float, float] | None, device: str
+) -> float:
+    """The steepest change of a margin met between two points near the data: the true constant is at least this."""
+    from auditor.methods.robustness.lower_bounds import lipschitz_lower
+
+    chosen = rows[:: max(1, -(-len(rows) // PROBED))]
+    if not len(chosen):
+        return 0.0
+    return float(lipschitz_lower(model, inputs[chosen].to(device), box=box).max())
+
+
+@op(version=1)
+def find_narrowest(*, certified: CertifiedRows, inputs: Tensor, rows: Tensor) -> Narrowest:
+    """The rows to show: right, yet closest to what cannot be certified."""
+    radius = certified.certificates.vra_radius
+    assert radius is not None
+    right = (certified.rank == 0).nonzero().flatten()
+    positions = right[radius[right].argsort(stable=True)][:TILES]
+    return Narrowest(positions, inputs[rows[positions]])

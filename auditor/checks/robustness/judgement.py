@@ -1,0 +1,305 @@
+"""From certificates and attacks to findings: the numbers, their intervals, and what they do and do not say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from auditor.checks.common.conclude import conclude
+from auditor.checks.robustness import pictures
+from auditor.records import EvidenceKind, Judgement
+from auditor.statistics import Interval, clopper_pearson
+from auditor.terms import Standard, TopK
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from auditor.checks.robustness.attacked import AttackedRobustness
+    from auditor.checks.robustness.certified import CertifiedRobustness
+    from auditor.checks.robustness.certifying import CertifiedRows, Narrowest
+    from auditor.methods.robustness import Bounds
+    from auditor.spec.check import Check
+
+
+class Outcome(NamedTuple):
+    """Per selected row, numpy: what is proved and what is refuted at each radius.
+
+    `vra_radius`: the label's guarantee is proved up to here. `broken_at`: it is known to fail from here on; 0 if wrong
+    already.
+    """
+
+    label: np.ndarray
+    predicted: np.ndarray
+    correct: np.ndarray
+    certified: np.ndarray
+    radius: np.ndarray
+    vra_radius: np.ndarray
+    broken_at: np.ndarray
+    k: np.ndarray
+    robust_set: np.ndarray
+
+    def proved(self, epsilon: float) -> np.ndarray:
+        return (self.vra_radius >= epsilon) & (self.vra_radius > 0)
+
+    def standing(self, epsilon: float) -> np.ndarray:
+        return self.broken_at > epsilon
+
+
+def certified_judgement(
+    check: CertifiedRobustness,
+    *,
+    certified: CertifiedRows,
+    broken_at: np.ndarray,
+    bounds: Bounds,
+    lipschitz_lower: float,
+    narrowest: Narrowest,
+    index: np.ndarray,
+    classes: tuple[str, ...],
+    input_range: tuple[float, float] | None,
+) -> Judgement:
+    """All arrays speak of the selected rows, in order."""
+    import pyarrow as pa
+
+    outcome = _outcome(certified, broken_at)
+    n = len(index)
+    proved, standing = outcome.proved(check.epsilon), outcome.standing(check.epsilon)
+    counts = {
+        "vra": int(proved.sum()),
+        "clean_accuracy": int(outcome.correct.sum()),
+        "rejection_rate": int((~outcome.certified).sum()),
+        "accuracy_under_attack": int(standing.sum()),
+    }
+    upper = float(bounds.margins.max())
+    metrics: dict[str, Any] = {name: count / n if n else None for name, count in counts.items()}
+    metrics |= {"lipschitz_upper": upper, "lipschitz_lower": lipschitz_lower}
+    value, interval = _interval(check, counts, n, (lipschitz_lower, upper))
+    metric = check.threshold.metric
+    drawn = pictures.certified_pictures(
+        check, outcome, bounds=bounds, narrowest=narrowest, index=index, classes=classes, input_range=input_range
+    )
+    sets = [[int(j) for j in row.nonzero()[0]] for row in outcome.robust_set]
+    points = pa.table(
+        {
+            "index": pa.array(index, pa.int64()),
+            "label": pa.array(outcome.label, pa.int64()),
+            "predicted": pa.array(outcome.predicted, pa.int64()),
+            "certified": pa.array(outcome.certified, pa.bool_()),
+            "radius": pa.array(outcome.radius, pa.float64()),
+            "vra_radius": pa.array(outcome.vra_radius, pa.float64()),
+            "k": pa.array(outcome.k, pa.int64()),
+            "robust_set": pa.array(sets, pa.list_(pa.int64())),
+        }
+    )
+    proofs = metric in ("vra", "lipschitz_upper")
+    return conclude(
+        check,
+        kind=EvidenceKind.CERTIFIED if proofs else _kind(metric),
+        value=value,
+        interval=interval,
+        n=n,
+        metrics=metrics,
+        summary=_certified_summary(check, counts, n, metrics, interval),
+        evidence=drawn.evidence,
+        tables={"points": points, **drawn.tables},
+        images=drawn.images,
+        rests_on=_rests_on(check),
+        limits=_certified_limits(check, counts, n),
+        threat_model=f"any perturbation of {_ball(check)}",
+        opens_when=_opens(check, interval),
+        power=_power(check, n),
+    )
+
+
+def attacked_judgement(
+    check: AttackedRobustness,
+    *,
+    label: np.ndarray,
+    predicted: np.ndarray,
+    attacked: np.ndarray,
+    distance: np.ndarray,
+    shown: Any,
+    index: np.ndarray,
+    classes: tuple[str, ...],
+    input_range: tuple[float, float] | None,
+) -> Judgement:
+    """`attacked`: the class at the nearest point the attack found, or at the input; `distance` infinite if none."""
+    import numpy as np
+    import pyarrow as pa
+
+    n = len(index)
+    correct = label == predicted
+    standing = correct & ~np.isfinite(distance)
+    counts = {"accuracy_under_attack": int(standing.sum()), "clean_accuracy": int(correct.sum())}
+    metrics = {name: count / n if n else None for name, count in counts.items()}
+    value, interval = _interval(check, counts, n, None)
+    broken_at = np.where(correct, distance, 0.0)
+    drawn = pictures.attacked_pictures(
+        check, label=label, correct=correct, broken_at=broken_at, attacked=attacked, shown=shown, index=index,
+        classes=classes, input_range=input_range,
+    )  # fmt: skip
+    points = pa.table(
+        {
+            "index": pa.array(index, pa.int64()),
+            "label": pa.array(label, pa.int64()),
+            "predicted": pa.array(predicted, pa.int64()),
+            "attacked": pa.array(attacked, pa.int64()),
+            "distance": pa.array(broken_at, pa.float64(), mask=~np.isfinite(broken_at)),
+        }
+    )
+    return conclude(
+        check,
+        kind=_kind(check.threshold.metric),
+        value=value,
+        interval=interval,
+        n=n,
+        metrics=metrics,
+        summary=_attacked_summary(check, counts, n),
+        evidence=drawn.evidence,
+        tables={"points": points, **drawn.tables},
+        images=drawn.images,
+        threat_model=(
+            f"white box; perturbations of {_ball(check)}{_within(input_range)}; {_attack(check)}, "
+            "margin and cross-entropy ascents in turn, each success confirmed in float64"
+        ),
+        rests_on=("Every flip counted is a concrete input on which the float64 forward pass gives another label.",),
+        limits=(
+            "A stronger attack may break more: the true robust accuracy lies at or below what is printed.",
+            f"Nothing about changes beyond {check.epsilon:g}, or of another kind than the {_norm(check)} ball.",
+        ),
+        opens_when=_opens(check, interval),
+        power=_power(check, n),
+    )
+
+
+def _outcome(certified: CertifiedRows, broken_at: np.ndarray) -> Outcome:
+    certificates = certified.certificates
+    assert certificates.vra_radius is not None
+    return Outcome(
+        label=certified.label.numpy(),
+        predicted=certified.predicted.numpy(),
+        correct=broken_at > 0,
+        certified=certificates.certified.numpy(),
+        radius=certificates.radius.numpy(),
+        vra_radius=certificates.vra_radius.numpy(),
+        broken_at=broken_at,
+        k=certificates.k.numpy(),
+        robust_set=certificates.robust_set.numpy(),
+    )
+
+
+def _interval(
+    check: Check, counts: dict[str, int], n: int, lipschitz: tuple[float, float] | None
+) -> tuple[float | None, Interval | None]:
+    """The metric's value and [L, U]. For `vra` L speaks of what is proved and U of what is not refuted."""
+    metric = check.threshold.metric
+    if metric == "lipschitz_upper":
+        assert lipschitz is not None
+        return lipschitz[1], Interval(*lipschitz)
+    if not n:
+        return None, None
+    low = counts[metric]
+    high = counts["accuracy_under_attack"] if metric == "vra" else low
+    if check.claim == "sample":
+        return low / n, Interval(low / n, high / n)
+    confidence = check.confidence
+    return low / n, Interval(
+        clopper_pearson(low, n, confidence=confidence).low, clopper_pearson(high, n, confidence=confidence).high
+    )
+
+
+def _kind(metric: str) -> EvidenceKind:
+    return EvidenceKind.ATTACKED if metric == "accuracy_under_attack" else EvidenceKind.MEASURED
+
+
+def _certified_summary(
+    check: CertifiedRobustness, counts: dict[str, int], n: int, metrics: dict[str, Any], interval: Interval | None
+) -> str:
+    if not n:
+        return "No row satisfies the check's filter. Nothing was certified and nothing refuted."
+    proved, clean, standing = counts["vra"], counts["clean_accuracy"], counts["accuracy_under_attack"]
+    first = f"For {proved:,} of {n:,} rows {_promise(check)} under any perturbation of {_ball(check)}. "
+    second = f"{clean - standing:,} more are right until an attack breaks them, {standing - proved:,} are neither, "
+    second += f"{n - clean:,} are wrong without any perturbation."
+    if check.threshold.metric == "lipschitz_upper":
+        second = (
+            f"No margin changes by more than {metrics['lipschitz_upper']:.4g} per unit of input; "
+            f"a change of {metrics['lipschitz_lower']:.4g} was observed."
+        )
+    return first + second
+
+
+def _attacked_summary(check: AttackedRobustness, counts: dict[str, int], n: int) -> str:
+    if not n:
+        return "No row satisfies the check's filter. Nothing was attacked."
+    clean, standing = counts["clean_accuracy"], counts["accuracy_under_attack"]
+    return (
+        f"{_attack(check)} changed the label of {clean - standing:,} of the {clean:,} rows that were right, by moving "
+        f"the input at most {check.epsilon:g} in the {_norm(check)} norm. {standing:,} of {n:,} rows stayed right, "
+        "which does not prove that every attack fails on them."
+    )
+
+
+def _promise(check: CertifiedRobustness) -> str:
+    match check.guarantee:
+        case TopK(k=k):
+            return f"the label lies in a set of at most {k} highest classes that provably cannot change"
+        case Standard():
+            return "the label is right and provably cannot change"
+        case _:
+            return "the label lies in a set of acceptable confusions that provably cannot change"
+
+
+def _rests_on(check: CertifiedRobustness) -> tuple[str, ...]:
+    return (
+        "Lipschitz bounds recomputed from the weights alone in float64, each eigenvalue bound proved by a Cholesky "
+        "factorisation with its residual and rounding added; nothing else stored in the checkpoint is read.",
+        "Arithmetic: real. The float64 evaluation error of the logits is subtracted from every margin.",
+        "No constant is assumed by the user.",
+    )
+
+
+def _certified_limits(check: CertifiedRobustness, counts: dict[str, int], n: int) -> tuple[str, ...]:
+    wrong = f"{(n - counts['clean_accuracy']) / n:.1%}".replace("%", "\u202f%") if n else "an unknown share"
+    limits = [
+        f"Nothing about changes larger than {check.epsilon:g} in the {_norm(check)} norm, or of another kind.",
+        f"A prediction may be certified and wrong: {wrong} of the rows are wrong without any perturbation.",
+        f"Undecided is not broken: {_attack(check)} failed on them; a stronger attack might not.",
+        "Arithmetic on the device that serves the model, if not float64, is not covered.",
+    ]
+    return tuple(limits)
+
+
+def _opens(check: Check, interval: Interval | None) -> str | None:
+    threshold = check.threshold
+    if interval is None:
+        return "Give the check rows to decide on."
+    if threshold.at_least is not None and interval.low < threshold.at_least:
+        side = "lower" if check.claim == "population" else "proved"
+        return f"The {side} bound of {threshold.metric} must rise from {interval.low:.3f} to {threshold.at_least:g}."
+    if threshold.at_most is not None and interval.high > threshold.at_most:
+        return f"The upper bound of {threshold.metric} must fall from {interval.high:.3f} to {threshold.at_most:g}."
+    return None
+
+
+def _power(check: Check, n: int) -> str | None:
+    """What these rows could have shown at best."""
+    if check.claim == "sample" or not n or check.threshold.metric == "lipschitz_upper":
+        return None
+    best = clopper_pearson(n, n, confidence=check.confidence).low
+    return f"{n:,} rows, all on the right side, would put the bound at {best:.3f}."
+
+
+def _norm(check: Any) -> str:
+    return {"l2": "ℓ₂", "linf": "ℓ∞"}[check.norm]
+
+
+def _ball(check: Any) -> str:
+    return f"{_norm(check)} norm up to {check.epsilon:g}"
+
+
+def _within(input_range: tuple[float, float] | None) -> str:
+    return "" if input_range is None else f" within the input range [{input_range[0]:g}, {input_range[1]:g}]"
+
+
+def _attack(check: Any) -> str:
+    attack = check.attack
+    return f"PGD with {attack.steps} steps and {attack.restarts} restarts"
