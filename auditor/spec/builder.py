@@ -40,6 +40,11 @@ class Builder(Protocol):
         """The box every input lies in, if the spec states one."""
         ...
 
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Names of a flat input's columns, those of a one-hot group as `name=value`; None where they have none."""
+        ...
+
     def class_index(self, name: str) -> int:
         """Index of a class by its name (the spec has checked that it exists)."""
         ...

@@ -78,7 +78,7 @@ require: {metric: mass, region: {border: 1}, sign: abs, at_most: 0.5, for_at_lea
         over = self.over
         assert over is not None
         rows, labels, inputs = build.selected(over, self.where), build.labels(over), build.inputs(over)
-        names = getattr(build, "feature_names", None) if len(build.input_shape) == 1 else None
+        names = build.feature_names if len(build.input_shape) == 1 else None
         demand, slice = self.demand, self.slice
         if slice.layer is not None:
             slice = dataclasses.replace(slice, reduce="channel_mean")

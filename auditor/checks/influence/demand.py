@@ -111,7 +111,7 @@ class Demanded(Demand, Require):
 class Budgeted(Demand, Budget):
     """A demand that must not be exceeded; only `at_most`."""
 
-    at_least: None = None
+    at_least: None = None  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 def region_text(region: Region) -> str:

@@ -94,7 +94,7 @@ def explain(
     Raises ValueError for a question that has no answer (attribution without a baseline, labels missing, a model in
     training mode), Unsupported where the network cannot be cut at the slice.
     """
-    _check(model, x, slice, distribution, units)
+    _check(model, x, labels, slice, distribution, units)
     layer = None if isinstance(quantity, Class) else quantity.layer
     with _frozen(model):
         task = _Task(model, cut(model, slice, until=layer), slice, quantity, distribution, labels, batch_size)
@@ -270,9 +270,13 @@ def _counts(x: Tensor, number: int) -> Tensor:
     return torch.full((len(x),), number, dtype=torch.int64, device=x.device)
 
 
-def _check(model: nn.Module, x: Tensor, slice: Slice, distribution: Distribution, units: Units) -> None:
+def _check(
+    model: nn.Module, x: Tensor, labels: Tensor | None, slice: Slice, distribution: Distribution, units: Units
+) -> None:
     if len(x) == 0 or not x.is_floating_point():
         raise ValueError(f"expected at least one row of floats, found {tuple(x.shape)} of {x.dtype}")
+    if labels is not None and len(labels) != len(x):
+        raise ValueError(f"expected {len(x)} labels, one a row, found {len(labels)}")
     if isinstance(distribution, Population):
         raise ValueError("a population is data: pass its rows as x with distribution Point() and take the mean")
     if units == "attribution":

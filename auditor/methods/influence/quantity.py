@@ -56,9 +56,8 @@ def _classes(which: int | str, logits: Logits, labels: Labels | None) -> Labels:
     if which == "predicted":
         return logits.argmax(dim=1)
     if which == "label":
-        if labels is None or len(labels) != rows:
-            found = "none" if labels is None else str(len(labels))
-            raise ValueError(f"the quantity speaks of each row's label: expected {rows} labels, found {found}")
+        if labels is None:
+            raise ValueError("the quantity speaks of each row's label: pass labels")
         return labels.to(logits.device)
     assert isinstance(which, int)
     if not 0 <= which < classes:

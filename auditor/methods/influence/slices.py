@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
@@ -31,13 +31,14 @@ def cut(model: nn.Module, slice: Slice, *, until: str | None = None) -> Cut:
     """
     if slice.layer is None and until is None:
         return Cut(identity, model)
-    names = {layer: layer_name(model, layer) for layer in (slice.layer, until) if layer is not None}
-    graph = trace(model, leaves=frozenset(names.values()))
-    source = next(node for node in graph.nodes if node.op == "placeholder")
-    start = source if slice.layer is None else _call(graph, names[slice.layer], slice.layer)
-    if slice.at == "input" and slice.layer is not None:
-        start = start.all_input_nodes[0]
-    end = _output(graph) if until is None else _call(graph, names[until], until)
+    graph, calls = trace(model)
+    source = _source(graph)
+    start, end = source, _output(graph)
+    if slice.layer is not None:
+        call = _only(calls.get(layer_name(model, slice.layer), []), slice.layer)
+        start = call.input if slice.at == "input" else call.output
+    if until is not None:
+        end = _only(calls.get(layer_name(model, until), []), until).output
     before = identity if start is source else between(model, graph, source, start)
     return Cut(before, between(model, graph, start, end))
 
@@ -55,22 +56,40 @@ def layer_name(model: nn.Module, layer: str) -> str:
     raise Unsupported(f"no layer {layer!r} in the network", node=layer, remedy=f"Its layers are {known}.", code="layer")
 
 
-class _Tracer(fx.Tracer):
-    """Keeps whole: torch's own modules, modules without children, and the layers that are asked for."""
+class Call(NamedTuple):
+    """One call of a module: the values that go in and come out."""
 
-    def __init__(self, leaves: frozenset[str]) -> None:
+    input: fx.Node
+    output: fx.Node
+
+
+class _Tracer(fx.Tracer):
+    """Keeps torch's own modules and modules without children whole, and notes what enters and leaves each module."""
+
+    def __init__(self) -> None:
         super().__init__()
-        self.leaves = leaves
+        self.calls: dict[str, list[Call]] = {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        childless = next(m.children(), None) is None
-        return childless or module_qualified_name in self.leaves or super().is_leaf_module(m, module_qualified_name)
+        return next(m.children(), None) is None or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        output = super().call_module(m, forward, args, kwargs)
+        if args and isinstance(args[0], fx.Proxy) and isinstance(output, fx.Proxy):
+            self.calls.setdefault(self.path_of_module(m), []).append(Call(args[0].node, output.node))
+        return output
 
 
-def trace(model: nn.Module, *, leaves: frozenset[str] = frozenset()) -> fx.Graph:
-    """The graph of the model's operations. Raises Unsupported where its Python depends on the values it computes."""
+def trace(model: nn.Module) -> tuple[fx.Graph, dict[str, list[Call]]]:
+    """The graph of the model's operations, and in it the calls of each module that maps one tensor to one.
+
+    Raises Unsupported where the network's Python depends on the values it computes.
+    """
+    tracer = _Tracer()
     try:
-        return _Tracer(leaves).trace(model)
+        return tracer.trace(model), tracer.calls
     except (TraceError, TypeError, RuntimeError) as error:
         raise Unsupported(
             f"the network cannot be cut at a layer: {error}",
@@ -116,10 +135,10 @@ def affine_prefix(model: nn.Module) -> Cut:
     too, and the gradient behind it is one linear map of the mean gradient before it.
     """
     try:
-        graph = trace(model)
+        graph, _ = trace(model)
     except Unsupported:
         return Cut(identity, model)
-    source = end = next(node for node in graph.nodes if node.op == "placeholder")
+    source = end = _source(graph)
     while len(end.users) == 1 and _is_affine(model, user := next(iter(end.users)), end):
         end = user
     if end is source or end.op == "output":
@@ -154,15 +173,18 @@ def _is_affine(model: nn.Module, node: fx.Node, value: fx.Node) -> bool:
     return not divides and all(operand.op == "get_attr" for operand in others)
 
 
-def _call(graph: fx.Graph, name: str, layer: str) -> fx.Node:
-    calls = [node for node in graph.nodes if node.op == "call_module" and node.target == name]
+def _only(calls: list[Call], layer: str) -> Call:
     if len(calls) != 1:
         raise Unsupported(
-            f"layer {layer!r} is called {len(calls)} times in one forward pass; a slice needs exactly one",
+            f"layer {layer!r} maps a tensor to a tensor {len(calls)} times in one forward pass; once was expected",
             node=layer,
             code="layer",
         )
     return calls[0]
+
+
+def _source(graph: fx.Graph) -> fx.Node:
+    return next(node for node in graph.nodes if node.op == "placeholder")
 
 
 def _output(graph: fx.Graph) -> fx.Node:
