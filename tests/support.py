@@ -1,19 +1,21 @@
 """Plan and run one check on a model and arrays in memory, through the real builder, scheduler and a temporary store.
 
     run_check(check, *, model, x, y, classes=None, train=None, auxiliary=None, sources=None, attributes=None,
-              input_range=None, sets=None, training=None, store=None, jobs=1) -> Judgement
+              input_range=None, sets=None, training=None, feature_names=None, store=None, jobs=1) -> Judgement
 
-`check` is an instance (`make_check(CertifiedRobustness, "epsilon: 0.1\\nrequire: {metric: vra, at_least: 0.5}")` reads one
-from YAML); an absent `over` becomes the source `test`, which is `(x, y)`. `train` and `auxiliary` are pairs like it,
-`sources` maps further names to pairs. `model` is any nn.Module from inputs to logits, or an `AuditedModel`. `sets` are
-collections of class sets, of names or indices. What the check's task raised is raised here; Unavailable and undecidable
-checks raise NotAvailable and Undecidable. `plan_check` with the same arguments stops after planning and returns the Plan.
+`check` is an instance (`make_check(CertifiedRobustness, "epsilon: 0.1\\nrequire: {metric: vra, at_least: 0.5}")` reads
+one from YAML); an absent `over` becomes the source `test`, which is `(x, y)`. `train` and `auxiliary` are pairs like
+it, `sources` maps further names to pairs. `model` is any nn.Module from inputs to logits, or an `AuditedModel`. `sets`
+are collections of class sets, of names or indices. What the check's task raised is raised here; Unavailable and
+undecidable checks raise NotAvailable and Undecidable. `plan_check` with the same arguments stops after planning and
+returns the Plan.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +44,7 @@ Pair = tuple[Any, Any]
 
 def make_check(kind: type[C], body: str = "", *, name: str = "check/under-test", **fields: Any) -> C:
     """A check from its body in YAML, `type` and `name` filled in; `fields` come on top."""
-    declared = kind.model_fields["type"].annotation.__args__[0]
+    (declared,) = typing.get_args(kind.model_fields["type"].annotation)
     read = yaml.safe_load(body) or {}
     return kind.model_validate({"type": declared, "name": name, **read, **fields})
 
@@ -88,6 +90,7 @@ def make_subject(
     input_range: tuple[float, float] | None = None,
     sets: Mapping[str, Sequence[Sequence[Any]]] | None = None,
     training: Mapping[str, Any] | None = None,
+    feature_names: Sequence[str] | None = None,
 ) -> Subject:
     """A subject of arrays and a module. Class names default to "0", "1", ...; `attributes` belong to `test`."""
     data = {"test": ArraySource(_array(x, np.float32), _array(y, np.int64), dict(attributes or {}))}
@@ -108,6 +111,7 @@ def make_subject(
         input_range=input_range,
         sets={name: _indices(collection, names) for name, collection in (sets or {}).items()},
         training=training,
+        feature_names=None if feature_names is None else tuple(feature_names),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from auditor.errors import UsageError
 from auditor.plan.environment import Environment
@@ -22,7 +23,8 @@ BATCH_ELEMENTS = 256 * 3 * 64 * 64
 """Input values in one batch of the shared forward pass: 256 RGB patches of 64x64, 12 MB in float32."""
 
 
-class CommonOps(NamedTuple):
+@dataclass(frozen=True)
+class CommonOps:
     """The ops behind `Builder.model()` and its siblings. They live above this floor, so they are handed in."""
 
     model: Op[..., Any]
@@ -54,6 +56,10 @@ class Builder:
     @property
     def input_range(self) -> tuple[float, float] | None:
         return self.subject.input_range
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        return self.subject.feature_names
 
     def class_index(self, name: str) -> int:
         return self.classes.index(name)

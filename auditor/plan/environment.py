@@ -34,8 +34,8 @@ def torch_version() -> str:
 def devices(choice: str = "auto") -> tuple[str, ...]:
     """The devices that `--device` means: "auto", "cpu", "cuda", "cuda:1" or several, comma-separated.
 
-    "auto" asks torch only where an NVIDIA driver is loaded. Raises UsageError for what is none of these, for a mixture of
-    kinds, and for a device named twice.
+    "auto" asks torch only where an NVIDIA driver is loaded. Raises UsageError for what is none of these, for a mixture
+    of kinds, and for a device named twice.
     """
     if choice == "auto":
         return ("cuda:0",) if _has_cuda() else ("cpu",)

@@ -39,8 +39,8 @@ class TaskCost:
 class Estimate:
     """Of one audit. `seconds` sums what is known, over `timed` of the `computed` tasks that will run.
 
-    `memory` is the bytes of model, inputs and logits held at once: a lower bound of the peak, which the working memory of
-    ops comes on top of. None where nothing will be loaded.
+    `memory` is the bytes of model, inputs and logits held at once: a lower bound of the peak, which the working memory
+    of ops comes on top of. None where nothing will be loaded.
     """
 
     tasks: tuple[TaskCost, ...]

@@ -23,8 +23,8 @@ def matching(
 ) -> np.ndarray:
     """int64 positions of the rows that satisfy every stated condition, ascending.
 
-    Attributes are compared as values, and where the column holds text and the filter a number, as text. Raises DataError
-    for an attribute the source does not have.
+    Attributes are compared as values, and where the column holds text and the filter a number, as text. Raises
+    DataError for an attribute the source does not have.
     """
     import numpy as np
 

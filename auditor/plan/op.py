@@ -12,7 +12,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 INJECTED = frozenset({"device", "progress"})
-"""Keywords that the runner supplies and that never enter a digest: `device: str`, `progress: Callable[[int, int], None]`."""
+"""Keywords that the runner supplies and no digest holds: `device: str`, `progress: Callable[[int, int], None]`."""
 
 
 @dataclass(frozen=True)

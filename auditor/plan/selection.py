@@ -24,9 +24,10 @@ def select(
 ) -> list[str]:
     """Names of the checks that satisfy `expression`, in the order of the spec; possibly none.
 
-    `status:` reads the statuses in `baseline`; a waived finding is also `waived`. `state:modified` is true of a check whose
-    judgement in `baseline` has another digest than in `digests`, or none: its declaration, the model, the data, an op or
-    the kind of device is different. Raises UsageError for what is not an expression, or needs a baseline that is missing.
+    `status:` reads the statuses in `baseline`; a waived finding is also `waived`. `state:modified` is true of a check
+    whose judgement in `baseline` has another digest than in `digests`, or none: its declaration, the model, the data,
+    an op or the kind of device is different. Raises UsageError for what is not an expression, or needs a baseline that
+    is missing.
     """
     if not expression.strip():
         raise UsageError("an empty selection expression selects nothing", remedy="use '*' for every check")

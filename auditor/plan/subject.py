@@ -26,7 +26,7 @@ class Model(Protocol):
 
 
 class Source(Protocol):
-    """A named source of rows before it is read. `identity()` holds hashes and no path; instances cross process borders."""
+    """A named source of rows before it is read. `identity()` holds hashes, no path; instances cross process borders."""
 
     def identity(self) -> Any: ...
 
@@ -52,7 +52,8 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Subject:
-    """Everything `Builder` may speak about. `sets` are collections of class sets, by class index."""
+    """Everything `Builder` may speak about. `sets` are collections of class sets, by class index;
+    `feature_names` those of a flat input's columns, of a one-hot group as `name=value`."""
 
     classes: tuple[str, ...]
     input_shape: tuple[int, ...]
@@ -61,3 +62,4 @@ class Subject:
     input_range: tuple[float, float] | None = None
     sets: Mapping[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
     training: Mapping[str, Any] | None = None
+    feature_names: tuple[str, ...] | None = None

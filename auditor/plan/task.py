@@ -18,9 +18,9 @@ from auditor.spec.builder import Ref
 class Task:
     """`op` called with `parameters`, in which a Ref stands for the value of another task.
 
-    `digest` is the SHA-256 of the op's name and version, the parameters, the inputs' digests and, for an op that computes
-    on a device, the torch version and the kind of device. `rows` says how many rows of data it handles, where that is
-    known; it serves the estimate alone and is no part of the identity.
+    `digest` is the SHA-256 of the op's name and version, the parameters, the inputs' digests and, for an op that
+    computes on a device, the torch version and the kind of device. `rows` says how many rows of data it handles, where
+    that is known; it serves the estimate alone and is no part of the identity.
     """
 
     op: Op[..., Any]

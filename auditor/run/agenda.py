@@ -1,4 +1,4 @@
-"""What is left to do in a run: which tasks are ready, which never will be, and which values nobody will ask for again."""
+"""What is left to do in a run: which tasks are ready, which never will be, which values nobody will ask for."""
 
 from __future__ import annotations
 

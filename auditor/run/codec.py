@@ -1,8 +1,8 @@
 """Values as data: tensors and arrays as safetensors, tables as Parquet, the rest as JSON. Never pickle.
 
 A value becomes a skeleton of JSON types in which a map with the key `$` stands for what JSON cannot say. Reading makes
-tensors, arrays, tables and instances of NamedTuples, dataclasses, enums and pydantic models, and only of those defined in
-modules that the reader names: a store's content can neither import a module nor call a function of its choosing.
+tensors, arrays, tables and instances of NamedTuples, dataclasses, enums and pydantic models, and only of those defined
+in modules that the reader names: a store's content can neither import a module nor call a function of its choosing.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def decode(parts: Encoded, *, modules: Iterable[str] = ()) -> Any:
 
 
 def _encode(value: Any, parts: Encoded, place: str) -> Any:
-    if value is None or isinstance(value, (bool, str)) and not isinstance(value, enum.Enum):
+    if value is None or (isinstance(value, (bool, str)) and not isinstance(value, enum.Enum)):
         return value
     if isinstance(value, enum.Enum):
         return {"$": "enum", "type": _name(type(value), place), "name": value.name}
@@ -68,8 +68,9 @@ def _encode(value: Any, parts: Encoded, place: str) -> Any:
         return {"$": "bytes", "value": base64.b64encode(value).decode()}
     if isinstance(value, Mapping):
         return {"$": "map", "items": _items(value, parts, place)}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        fields = [_encode(item, parts, f"{place}.{name}") for name, item in zip(value._fields, value, strict=True)]
+    if isinstance(value, tuple) and hasattr(type(value), "_fields"):
+        names: tuple[str, ...] = type(value)._fields  # pyright: ignore[reportAttributeAccessIssue]
+        fields = [_encode(item, parts, f"{place}.{name}") for name, item in zip(names, value, strict=True)]
         return {"$": "named", "type": _name(type(value), place), "values": fields}
     if isinstance(value, tuple):
         return {"$": "tuple", "values": [_encode(item, parts, f"{place}[{i}]") for i, item in enumerate(value)]}
@@ -97,7 +98,12 @@ def _encode_array(value: Any, parts: Encoded, place: str) -> Any:
         return {"$": "scalar", "array": _encode_array(_numpy().asarray(value), parts, place)}
     if _instance(value, "numpy", "ndarray"):
         if value.dtype.kind == "U" or (value.dtype == object and all(isinstance(item, str) for item in value.flat)):
-            return {"$": "strings", "dtype": value.dtype.str, "values": value.tolist()}
+            return {
+                "$": "strings",
+                "dtype": value.dtype.str,
+                "shape": list(value.shape),
+                "values": value.ravel().tolist(),
+            }
         if value.dtype.kind in "biuf" and value.dtype.itemsize <= 8 and value.dtype.isnative:
             key = f"a{len(parts.arrays)}"
             parts.arrays[key] = _numpy().ascontiguousarray(value).reshape(value.shape)
@@ -144,7 +150,7 @@ def _decode(node: Any, parts: Encoded, roots: set[str]) -> Any:
         case "scalar":
             return parts.arrays[node["array"]["key"]][()]
         case "strings":
-            return _numpy().array(node["values"], dtype=node["dtype"])
+            return _numpy().array(node["values"], dtype=node["dtype"]).reshape(node["shape"])
         case _:
             return _decode_instance(node, parts, roots)
 

@@ -13,7 +13,10 @@ CUBLAS = ":4096:8"
 
 
 def threads() -> int:
-    """CPU threads for one op: OMP_NUM_THREADS, else all cores. Sums depend on it in the last bits, so `--jobs` does not."""
+    """CPU threads for one op: OMP_NUM_THREADS, else all cores.
+
+    The same for any `--jobs`, since sums depend on it in their last bits.
+    """
     stated = os.environ.get("OMP_NUM_THREADS", "")
     return int(stated) if stated.isdecimal() and int(stated) > 0 else (os.cpu_count() or 1)
 
@@ -48,7 +51,8 @@ def deterministic() -> Iterator[None]:
 
 @contextlib.contextmanager
 def seeded(digest: str) -> Iterator[None]:
-    """Global generators start from `digest`, so that a stray draw does not depend on what ran before; then they go back.
+    """Global generators start from `digest`, so that a stray draw does not depend on what ran before; then they go
+    back.
 
     Ops take a `seed` and draw from a generator of their own; this is the net beneath. torch is seeded if it is loaded.
     """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,9 @@ from auditor.run.determinism import deterministic, seeded
 from auditor.run.events import Event, Noted, TaskFinished, TaskHalved, TaskProgress, TaskStarted
 from auditor.run.memory import HALVINGS, is_out_of_memory, release
 from auditor.run.store import Store
+
+PAUSE = 0.1
+INDETERMINATE = "does not have a deterministic implementation"
 
 
 class TaskError(Exception):
@@ -123,36 +127,41 @@ class Evaluator:
         if "device" in task.op.injected:
             injected["device"] = self.device
         if "progress" in task.op.injected:
-            injected["progress"] = lambda done, total: self.emit(TaskProgress(task.digest, done, total))
+            injected["progress"] = self._progress(task.digest)
         with seeded(task.digest):
             if not task.op.device:
                 return task.op.function(**arguments, **injected)
             with deterministic(), self._indeterminism_noted(task):
                 return task.op.function(**arguments, **injected)
 
-    def _indeterminism_noted(self, task: Task):
-        return _Indeterminism(lambda: self.emit(Noted(f"{task.op.label}: no deterministic algorithm for part of it")))
+    def _progress(self, digest: str) -> Callable[[int, int], None]:
+        """Reports at most every `PAUSE` seconds, and the end."""
+        last = 0.0
 
+        def report(done: int, total: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if done >= total or now - last > PAUSE:
+                last = now
+                self.emit(TaskProgress(digest, done, total))
 
-class _Indeterminism(warnings.catch_warnings):
-    """Turns torch's warning about a nondeterministic algorithm into a call of `note`; other warnings go their way."""
+        return report
 
-    def __init__(self, note: Callable[[], None]) -> None:
-        super().__init__()
-        self._note = note
+    @contextlib.contextmanager
+    def _indeterminism_noted(self, task: Task) -> Iterator[None]:
+        """Turns torch's warning that an algorithm is not deterministic into a note; other warnings go their way."""
+        with warnings.catch_warnings():
+            show = warnings.showwarning
+            warnings.filterwarnings("always", message=f".*{INDETERMINATE}.*")
 
-    def __enter__(self) -> None:
-        super().__enter__()
-        show = warnings.showwarning
-        warnings.filterwarnings("always", message=".*does not have a deterministic implementation.*")
+            def listen(message: Any, *rest: Any, **more: Any) -> None:
+                if INDETERMINATE in str(message):
+                    self.emit(Noted(f"{task.op.label}: part of it has no deterministic algorithm"))
+                else:
+                    show(message, *rest, **more)
 
-        def listen(message: Any, category: Any, *rest: Any, **more: Any) -> None:
-            if "does not have a deterministic implementation" in str(message):
-                self._note()
-            else:
-                show(message, category, *rest, **more)
-
-        warnings.showwarning = listen
+            warnings.showwarning = listen
+            yield
 
 
 def one_line(error: BaseException) -> str:

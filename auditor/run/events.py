@@ -1,4 +1,4 @@
-"""What happens in a run, as it happens. The terminal bar, the JSON event log and the tests listen to the same events."""
+"""What happens in a run, as it happens. The terminal bar, the JSON event log and the tests hear the same events."""
 
 from __future__ import annotations
 

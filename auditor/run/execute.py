@@ -31,10 +31,10 @@ def execute(
 ) -> Outcome:
     """Computes what the plan's judgements need and the store lacks, and returns them with a record of every task.
 
-    With one device and one job everything runs in this process; otherwise on `max(jobs, len(devices))` workers, each bound
-    to one device. `fresh` computes everything anew, in the place of what the store holds. After `time_budget` seconds no
-    further task is started. A task that raises is recorded and its descendants are skipped; errors in `STOPPING` are
-    raised. Raises Interrupted on Ctrl-C: what had finished is kept.
+    With one device and one job everything runs in this process; otherwise on `max(jobs, len(devices))` workers, each
+    bound to one device. `fresh` computes everything anew, in the place of what the store holds. After `time_budget`
+    seconds no further task is started. A task that raises is recorded and its descendants are skipped; errors in
+    `STOPPING` are raised. Raises Interrupted on Ctrl-C: what had finished is kept.
     """
     run = Run(plan, store, listeners=tuple(listeners), fresh=fresh, time_budget=time_budget)
     evaluator = Evaluator(plan.tasks, store, device=devices[0], emit=run.emit, checks=plan.checks_of)

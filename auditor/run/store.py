@@ -12,6 +12,7 @@ every file has the hash that `entry.json` states; anything else counts as absent
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -38,7 +39,7 @@ ABANDONED = 24 * 3600.0
 
 @dataclass(frozen=True)
 class Entry:
-    """What the store knows of a result besides its value. `used` is the time of the last read, in seconds since 1970."""
+    """What the store knows of a result besides its value. `used` is when it was last read, in seconds since 1970."""
 
     digest: str
     op: str
@@ -74,10 +75,8 @@ class Store:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordError(f"store entry {task.digest[:12]} cannot be read: {error}") from None
-        try:
+        with contextlib.suppress(OSError):
             os.utime(folder)
-        except OSError:
-            pass
         return value
 
     def write(self, task: Task, parts: Encoded, *, seconds: float, device: str = "cpu", halvings: int = 0) -> None:
