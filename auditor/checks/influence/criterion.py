@@ -127,6 +127,7 @@ require: {metric: mass, region: {border: 1}, sign: abs, at_most: 0.5, for_at_lea
             inputs=inputs,
             rows=rows,
             sign=demand.magnitude,
+            scale=scale,
             region=demand.region,
             feature_names=names,
         )
@@ -221,6 +222,7 @@ def extremes(
     inputs: Tensor,
     rows: Tensor,
     sign: Literal["positive", "abs"],
+    scale: Tensor | None,
     region: Region | None,
     feature_names: tuple[str, ...] | None,
 ) -> Shown:
@@ -241,22 +243,26 @@ def extremes(
         inputs[rows[positions]],
         size[positions] if spatial else None,
         inside,
-        None if spatial or not defined else _profile(size, feature_names),
+        None if spatial or not defined else _profile(explained.influence, sign, scale, region, feature_names),
     )
 
 
-def _profile(size: Tensor, feature_names: tuple[str, ...] | None) -> dict[str, float]:
+def _profile(
+    influence: Tensor,
+    sign: Literal["positive", "abs"],
+    scale: Tensor | None,
+    region: Region | None,
+    feature_names: tuple[str, ...] | None,
+) -> dict[str, float]:
     """Each feature's mean share of the magnitude; of a layer, each unit's."""
-    import torch
-
     from auditor.methods.influence import regions
+    from auditor.methods.influence.metrics import feature_shares
 
-    names = feature_names if feature_names is not None and len(feature_names) == size.shape[1] else None
-    total = size.sum(1, keepdim=True)
-    shares = torch.where(total > 0, size / total, 0.0).mean(0)
-    if names is None:
-        return {f"unit {column}": float(share) for column, share in enumerate(shares)}
-    return {name: float(shares[list(columns)].sum()) for name, columns in regions.groups(names)}
+    names = feature_names if region is not None else None
+    columns = names or tuple(f"unit {column}" for column in range(influence.shape[1]))
+    groups = dict(regions.groups(columns))
+    shares = feature_shares(influence, groups=list(groups.values()), scale=scale, sign=sign).nanmean(0)
+    return dict(zip(groups, shares.tolist(), strict=True))
 
 
 @op(version=1)

@@ -56,16 +56,28 @@ def share(
     taken, as the channels of a pixel are. `scale` (the standard deviations) makes features of different units
     comparable: influence per standard deviation.
     """
-    if influence.ndim != 2:
-        raise ValueError(f"share is for tables; an influence here has shape {tuple(influence.shape[1:])}")
-    scaled = influence if scale is None else influence * scale.to(influence)
     together = [[column] for column in range(influence.shape[1])] if groups is None else groups
     for columns in together:
         if len({bool(region[column]) for column in columns}) > 1:
             raise ValueError(f"columns {list(columns)} are one feature; the region holds only some of them")
-    size = torch.stack([magnitude(scaled[:, list(columns)].sum(1), sign=sign) for columns in together], dim=1).double()
-    inside = torch.tensor([bool(region[columns[0]]) for columns in together], device=size.device)
-    return ((size * inside).sum(1) / size.sum(1)).clamp(max=1.0)
+    shares = feature_shares(influence, groups=together, scale=scale, sign=sign)
+    inside = torch.tensor([bool(region[columns[0]]) for columns in together], device=shares.device)
+    return (shares * inside).sum(1).clamp(max=1.0)
+
+
+def feature_shares(
+    influence: Float[Tensor, "batch columns"],
+    *,
+    groups: Sequence[Sequence[int]],
+    scale: Float[Tensor, " columns"] | None = None,
+    sign: Sign = "abs",
+) -> Float[Tensor, "batch features"]:
+    """Each feature's share of the magnitude, as `share` counts it; a row sums to 1, or is NaN."""
+    if influence.ndim != 2:
+        raise ValueError(f"features have shares in tables; an influence here has shape {tuple(influence.shape[1:])}")
+    scaled = influence if scale is None else influence * scale.to(influence)
+    size = torch.stack([magnitude(scaled[:, list(columns)].sum(1), sign=sign) for columns in groups], dim=1).double()
+    return size / size.sum(1, keepdim=True)
 
 
 def top_k_overlap(
