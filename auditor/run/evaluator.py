@@ -97,6 +97,7 @@ class Evaluator:
             story = traceback.format_exc()
             self.emit(TaskFinished(digest, task.op.label, "failed", seconds, one_line(error), story))
             raise TaskError(digest, error, story) from error
+        self.store.record_timing(task, seconds, self.device)
         self._memory[digest] = value
         self.computed.append(Computed(digest, seconds, halvings))
         self.emit(TaskFinished(digest, task.op.label, "ok", seconds))

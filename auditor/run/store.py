@@ -102,8 +102,6 @@ class Store:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-        self._record_timing(task, seconds, device)
-
     def timings(self) -> list[Timing]:
         """What earlier tasks took on this store, the latest last; at most the last few thousand."""
         try:
@@ -120,7 +118,9 @@ class Store:
                 continue
         return found
 
-    def _record_timing(self, task: Task, seconds: float, device: str) -> None:
+    def record_timing(self, task: Task, seconds: float, device: str) -> None:
+        """Adds to `timings` what computing `task` took, whether its value is kept or not."""
+        self._entries.mkdir(parents=True, exist_ok=True)
         line = json.dumps({"op": task.op.name, "device": kind_of(device), "rows": task.rows, "seconds": seconds})
         with open(self._entries / "timings.jsonl", "a", encoding="utf-8") as stream:
             stream.write(line + "\n")

@@ -143,12 +143,12 @@ def test_many_writers_of_one_entry(store):
 
 
 def test_timings_survive_a_broken_line(store):
-    put(store, 1)
+    store.record_timing(task(1), 1.0, "cpu")
     with open(store.root / "1" / "timings.jsonl", "a") as stream:
         stream.write('{"op": "half')
         stream.write("\n")
-    put(store, 2)
-    assert [timing.seconds for timing in store.timings()] == [1.0, 1.0]
+    store.record_timing(task(2), 1.0, "cuda:1")
+    assert [(timing.seconds, timing.device) for timing in store.timings()] == [(1.0, "cpu"), (1.0, "cuda")]
 
 
 def test_the_default_root_follows_the_environment(monkeypatch, tmp_path):

@@ -27,7 +27,7 @@ def load_model(*, source: Model, device: str) -> AuditedModel:
 
 
 @op(version=1, stored=False)
-def read_inputs(*, source: Source, start: int, stop: int, step: int) -> torch.Tensor:
+def read_inputs(*, source: Source, stop: int, start: int = 0, step: int = 1) -> torch.Tensor:
     """float32 [rows, *input_shape], on the CPU."""
     import torch
 
@@ -35,7 +35,7 @@ def read_inputs(*, source: Source, start: int, stop: int, step: int) -> torch.Te
 
 
 @op(version=1)
-def read_labels(*, source: Source, start: int, stop: int, step: int) -> torch.Tensor:
+def read_labels(*, source: Source, stop: int, start: int = 0, step: int = 1) -> torch.Tensor:
     """int64 [rows]."""
     import torch
 
@@ -43,7 +43,7 @@ def read_labels(*, source: Source, start: int, stop: int, step: int) -> torch.Te
 
 
 @op(version=1)
-def read_index(*, source: Source, start: int, stop: int, step: int) -> torch.Tensor:
+def read_index(*, source: Source, stop: int, start: int = 0, step: int = 1) -> torch.Tensor:
     """int64 [rows]: each row's number in its source file."""
     import torch
 
@@ -51,7 +51,7 @@ def read_index(*, source: Source, start: int, stop: int, step: int) -> torch.Ten
 
 
 @op(version=1)
-def read_attributes(*, source: Source, start: int, stop: int, step: int) -> dict[str, np.ndarray]:
+def read_attributes(*, source: Source, stop: int, start: int = 0, step: int = 1) -> dict[str, np.ndarray]:
     """Per declared attribute one array [rows]."""
     return {name: values[start:stop:step].copy() for name, values in source.attributes().items()}
 
