@@ -21,6 +21,9 @@ from auditor.terms import Affinity, Standard, TopK
 HEADROOM = 1e-9
 """A margin must exceed K·ε·(1 + 1e-9): covers every rounding between margins and radii."""
 
+SMALLEST = 1e-290
+"""Margins and radii below this are taken for 0."""
+
 PAIRS = 1 << 24
 """Entries of [rows, k, classes] held at once."""
 
@@ -128,10 +131,12 @@ def _radii(scores: Tensor, constants: Tensor, error: Tensor, sizes: int) -> tupl
     constant = constants[leaders[:, :, None], order[:, None, :]]
     # Two logits of a row move by at most √2·error against each other; 4u·|margin| covers the subtractions.
     sure = margin - 1.4142135623730952 * error[:, None, None] - 4 * UNIT * margin.abs()
-    quotient = sure / (constant * (1 + HEADROOM))
+    largest = torch.full_like(constant, torch.inf)
+    quotient = sure / torch.nextafter(constant * (1 + HEADROOM), largest)
     quotient = torch.where(constant == 0, torch.inf, quotient.clamp_max(torch.finfo(torch.float64).max))
-    # Below 1e-300 a quotient loses its relative accuracy; K = ∞ or NaN certifies nothing.
-    quotient = torch.where((sure > 0) & (quotient > 1e-300) & constant.isfinite(), quotient, 0.0)
+    # Numbers below 1e-290 lose the relative accuracy this rests on; K = ∞ or NaN certifies nothing.
+    certain = (sure > SMALLEST) & (quotient > SMALLEST) & constant.isfinite()
+    quotient = torch.where(certain, quotient, 0.0)
     outside = quotient.flip(2).cummin(2).values.flip(2)
     radii = [outside[:, :size, size].amin(1) for size in range(1, sizes + 1)]
     return order, torch.where(finite[:, None], torch.stack(radii, 1), 0.0)

@@ -197,7 +197,7 @@ def _affine(scale: Callable[[Any], Any], shift: Callable[[Any], Any]) -> Callabl
         constant = second if first is CURRENT else first
         if not isinstance(constant, (int, float, Tensor)) or isinstance(constant, bool):
             return None
-        value = torch.as_tensor(constant).detach().double()
+        value = torch.as_tensor(constant, dtype=torch.float64).detach()
         return Scale(scale(value), shift(value))
 
     return build

@@ -40,7 +40,9 @@ def largest_eigenvalue_upper(matrices: Tensor, *, at_least: float = 0.0) -> floa
         return max(at_least, float(diagonal.max()))
     identity = torch.eye(size, dtype=matrices.dtype, device=matrices.device)
     pending, rayleigh = matrices, _rayleigh(matrices)
-    guess = max(at_least, _largest(pending, rayleigh) * (1 + HEADROOM))
+    guess = at_least
+    if float(rayleigh.max()) >= at_least:
+        guess = max(at_least, _largest(pending, rayleigh) * (1 + HEADROOM))
     proved, headroom = at_least, HEADROOM
     while True:
         shifted = guess * identity - pending

@@ -75,7 +75,12 @@ def bound_model(model: nn.Module, input_shape: tuple[int, ...], norm: Norm = "l2
         rows, piece, place = head
         below = multiply_up(*norms[:place]) if place else 1.0
         margins = _scale_up(_row_distances_upper(rows, piece.entry_error), below)
-    return Bounds(margins.fill_diagonal_(0.0), whole, layers, evaluation_error(steps))
+    known = {
+        (id(piece.layer), piece.input_shape): norm
+        for piece, norm in zip(pieces, norms, strict=True)
+        if piece.weight is not None and piece.entry_error == 0.0
+    }
+    return Bounds(margins.fill_diagonal_(0.0), whole, layers, evaluation_error(steps, known))
 
 
 def _head(pieces: tuple[Piece, ...]) -> tuple[Tensor, Piece, int] | None:

@@ -4,6 +4,7 @@ type.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from torch import Tensor, nn
@@ -43,9 +44,6 @@ def layer_norm_upper(
 ) -> float:
     """As `operator_norm_bound`; `weight` replaces that of a dense or convolutional layer, exact up to `entry_error`."""
     kind = exact_type(layer)
-    if kind in REARRANGEMENTS or kind in DROPOUTS:
-        check_layer(layer, input_shape, node)
-        return 1.0
     check_layer(layer, input_shape, node)
     if kind is nn.Linear:
         return matrix_norm_upper(layer.weight if weight is None else weight, entry_error=entry_error)
@@ -62,7 +60,7 @@ def layer_norm_upper(
     if kind in NORMALIZATIONS:
         scale = normalization_scale(layer)
         return up(float(scale.abs().max()) * (1 + NORMALIZATION_ERROR))
-    if kind in ONE_LIPSCHITZ:
+    if kind in ONE_LIPSCHITZ or kind in REARRANGEMENTS or kind in DROPOUTS:
         return 1.0
     if kind is nn.LeakyReLU:
         return max(1.0, abs(layer.negative_slope))
@@ -124,6 +122,10 @@ def check_layer(layer: Any, input_shape: tuple[int, ...], node: str | None = Non
             "no bound is known for this layer",
             "use one of " + ", ".join(sorted(each.__name__ for each in SUPPORTED)),
         )
+    if kind.forward is not FORWARD[kind]:
+        raise refuse("its class's forward has been replaced", "import torch without patches")
+    if kind is nn.LeakyReLU and not math.isfinite(layer.negative_slope):
+        raise refuse(f"has slope {layer.negative_slope}", "give it a finite slope")
     if layer.training and (kind in DROPOUTS or kind in NORMALIZATIONS):
         raise refuse("is in train mode, so its output is not a function of its input", "call model.eval() first")
     for name, tensor in _tensors(layer, kind):
@@ -168,6 +170,9 @@ SUPPORTED = frozenset(
         *CONVOLUTIONS, *POOLINGS, *NORMALIZATIONS, *REARRANGEMENTS, *DROPOUTS, *ONE_LIPSCHITZ,
     )
 )  # fmt: skip
+
+FORWARD = {kind: kind.forward for kind in SUPPORTED}
+"""What each supported class computes, as of import: a bound speaks of that and of nothing else."""
 
 SPATIAL = {
     nn.Conv1d: 1,

@@ -1,0 +1,150 @@
+"""The theorem: no attack succeeds within a certified radius. And attacks reach the boundary where it is known."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from auditor.methods.robustness import TopK, bound_model, certify
+from auditor.methods.robustness.attacks import pgd, top_set
+from auditor.methods.training.layers import MinMax, orthogonal_
+
+
+def frozen(*layers):
+    return nn.Sequential(*layers).eval().requires_grad_(False)
+
+
+def random_network(seed):
+    """Small nets of every kind of layer that can be certified, some with exploding or vanishing weights."""
+    torch.manual_seed(seed)
+    kind = seed % 4
+    if kind == 0:
+        model = frozen(nn.Flatten(), nn.Linear(16, 12), MinMax(), nn.Linear(12, 12), MinMax(), nn.Linear(12, 4))
+    elif kind == 1:
+        model = frozen(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 1), nn.Flatten(), nn.Linear(16, 4))
+    elif kind == 2:
+        model = frozen(
+            nn.Conv2d(1, 4, 2, stride=2), nn.BatchNorm2d(4), nn.Tanh(), nn.AvgPool2d(2, 1), nn.Flatten(),
+            nn.Linear(4, 4),
+        )  # fmt: skip
+        model[1].running_var.uniform_(0.01, 2)
+    else:
+        model = orthogonal_(frozen(nn.Flatten(), nn.Linear(16, 16), nn.LeakyReLU(0.5), nn.Linear(16, 4)))
+    for parameter in model.parameters():
+        parameter.mul_([1.0, 3.0, 0.1][seed % 3])
+    return model
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6))
+def test_no_attack_flips_a_certified_point(seed):
+    """Every row is attacked in a ball a little wider than its certified radius, where the attack tries hardest."""
+    model = random_network(seed)
+    x = torch.rand(12, 1, 4, 4)
+    bounds = bound_model(model, (1, 4, 4))
+    logits = model.double()(x.double())
+    model.float()
+    for k in (1, 2):
+        error = bounds.error.at(x.flatten(1).norm(dim=1))
+        radii = certify(logits, bounds.margins, 0.0, TopK(k), logits_error=error).radii[:, k - 1]
+        for factor in (1.0, 4.0):
+            epsilon = factor * float(radii.median())
+            if epsilon == 0:
+                continue
+            found = pgd(model, x, epsilon=epsilon, k=k, steps=20, restarts=2, seed=seed)
+            assert bool((found.distance > radii).all())
+
+
+def linear(seed=0, features=10, classes=3):
+    torch.manual_seed(seed)
+    return frozen(nn.Linear(features, classes))
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_the_attack_finds_the_boundary_of_a_linear_model(norm):
+    model, x = linear(classes=2), torch.randn(30, 10)
+    difference = (model[0].weight[0] - model[0].weight[1]).double()
+    dual = difference.norm() if norm == "l2" else difference.abs().sum()
+    logits = model(x).double()
+    exact = (logits[:, 0] - logits[:, 1]).abs() / dual
+    found = pgd(model, x, epsilon=0.3, norm=norm, steps=30, restarts=2)
+    assert torch.equal(found.found, exact < 0.3 * (1 - 1e-5))
+    reached = found.distance[found.found] / exact[found.found]
+    assert bool((reached >= 1 - 1e-5).all())
+    assert bool((reached <= 1.01).all())
+
+
+def test_what_is_found_holds_in_float64_within_ball_and_box():
+    torch.manual_seed(0)
+    model = frozen(nn.Flatten(), nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 5))
+    x = torch.rand(60, 1, 4, 4)
+    found = pgd(model, x, epsilon=0.4, steps=30, restarts=3, box=(0.0, 1.0))
+    assert 0 < int(found.found.sum()) < 60
+    origin = x[found.found].double()
+    points = found.points.double()
+    assert float(points.min()) >= 0
+    assert float(points.max()) <= 1
+    distance = (points - origin).flatten(1).norm(dim=1)
+    assert torch.equal(distance, found.distance[found.found])
+    assert bool((distance <= 0.4).all())
+    double = model.double()
+    assert not bool((double(points).argmax(1) == double(origin).argmax(1)).any())
+    assert torch.equal(double(points).argmax(1), found.predicted[found.found])
+    assert bool((found.distance[~found.found] == math.inf).all())
+
+
+def test_rows_are_attacked_alike_whatever_their_batch():
+    model, x = linear(), torch.randn(20, 10)
+    whole = pgd(model, x, epsilon=0.3, steps=10, restarts=3)
+    parts = pgd(model, x, epsilon=0.3, steps=10, restarts=3, batch_size=7)
+    some = pgd(model, x[5:9], epsilon=0.3, steps=10, restarts=3, rows=torch.arange(5, 9))
+    torch.testing.assert_close(whole.distance, parts.distance, rtol=1e-4, atol=0)
+    torch.testing.assert_close(whole.distance[5:9], some.distance, rtol=1e-4, atol=0)
+
+
+def test_more_restarts_never_find_less():
+    torch.manual_seed(0)
+    model = frozen(nn.Flatten(), nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 5))
+    x = torch.rand(60, 16)
+    few, many = (pgd(model, x, epsilon=0.3, steps=8, restarts=count) for count in (1, 4))
+    assert bool((many.found | ~few.found).all())
+
+
+def test_a_vanishing_gradient_does_not_stop_the_search():
+    """Saturated sigmoids: the gradient is exactly zero in float32, yet a random step leaves the plateau."""
+    model = frozen(nn.Linear(2, 2), nn.Sigmoid(), nn.Linear(2, 2))
+    model[0].weight.copy_(200 * torch.eye(2))
+    model[0].bias.fill_(-200.0)
+    model[2].weight.copy_(torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
+    model[2].bias.copy_(torch.tensor([0.5, 0.0]))
+    found = pgd(model, torch.zeros(20, 2), epsilon=1.5, steps=30, restarts=5)
+    assert bool(found.found.any())
+
+
+def test_progress_reaches_its_total():
+    seen = []
+    pgd(
+        linear(),
+        torch.randn(9, 10),
+        epsilon=0.1,
+        steps=2,
+        restarts=2,
+        batch_size=4,
+        progress=lambda *at: seen.append(at),
+    )
+    assert seen[-1] == (18, 18)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_no_inputs_no_attack():
+    found = pgd(linear(), torch.randn(0, 10), epsilon=0.1)
+    assert len(found.found) == len(found.points) == 0
+
+
+def test_the_leading_set_breaks_ties_by_index():
+    logits = torch.tensor([[1.0, 3.0, 3.0, 0.0]])
+    assert top_set(logits, 1).tolist() == [[False, True, False, False]]
+    assert top_set(logits, 2).tolist() == [[False, True, True, False]]
