@@ -1,0 +1,145 @@
+"""How a finished audit reads on a terminal: one line a check, the verdict and its reasons, where the reports are."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from auditor.cli.terminal import bold, dim, fit, mark, say, seconds, width, word
+from auditor.gate.wording import distinguishing, number, sentence
+from auditor.records import Finding, Results, Status
+
+if TYPE_CHECKING:
+    from auditor.audit.conduct import Audited
+
+STATUS = len("inconclusive")
+VALUE = 25
+"""Columns of the longest usual `0.947 [0.925, 0.963]`."""
+
+
+def header(spec: Path, model: Path) -> None:
+    say(f"{bold('auditor')}  {spec}  {model}")
+
+
+def show(audited: Audited, *, quiet: bool = False, verbose: bool = False) -> None:
+    """The lines, then the verdict block."""
+    results = audited.results
+    if not quiet:
+        say()
+        for line in lines(results):
+            say(line)
+        if verbose:
+            for finding in results.findings:
+                say()
+                say(f"{mark(_status(finding))} {bold(finding.check)}")
+                _paragraph(finding.summary or sentence(finding))
+        say()
+    verdict(results)
+    say()
+    places(audited)
+
+
+def lines(results: Results) -> list[str]:
+    """One line a check: status, name, value with interval, threshold. What was not selected is one line in all."""
+    shown = [finding for finding in results.findings if not _left_out(finding)]
+    demands = [_demand(finding) for finding in shown]
+    room = width() - 2 - STATUS - 2 - VALUE - 2 - max((len(text) for text in demands), default=0) - 2
+    name = min(max((len(finding.check) for finding in shown), default=0), max(room, 16))
+    listed = []
+    for finding, demand in zip(shown, demands, strict=True):
+        status = _status(finding)
+        value = _value(finding)
+        listed.append(
+            f"{mark(status)} {word(status)}{' ' * (STATUS - len(status))}  {fit(finding.check, name)}  "
+            f"{value.ljust(VALUE)}  {dim(demand)}"
+        )
+    hidden = len(results.findings) - len(shown)
+    if hidden:
+        listed.append(dim(f"{mark('skipped')} {hidden} not selected"))
+    return listed
+
+
+def verdict(results: Results) -> None:
+    """PASSED or BLOCKED with its counts, every reason, every warning."""
+    passed = results.verdict.status == "passed"
+    head = click.style(" PASSED " if passed else " BLOCKED ", fg="black", bg="green" if passed else "red", bold=True)
+    say(f"{head}  {_counts(results)}")
+    for reason in results.verdict.reasons:
+        say(f"\n{mark(reason.status)} {bold(reason.check)}")
+        _paragraph(reason.text)
+        opens = next((item.opens_when for item in results.findings if item.check == reason.check), None)
+        if opens:
+            _paragraph(f"Opens when: {opens}")
+    if results.verdict.warnings:
+        say()
+    for text in results.verdict.warnings:
+        _paragraph(f"warning: {text}", indent="", follow="  ")
+    for text in results.run.notes:
+        _paragraph(f"note: {text}", indent="", follow="  ")
+
+
+def places(audited: Audited) -> None:
+    """Where the reports are, and what could not be rendered."""
+    rendered = [path for path in audited.rendered if path.name != "results.json"]
+    named = {"report.html": "report", "report.pdf": "PDF"}
+    rows = [(named.get(path.name, path.suffix.lstrip(".") or path.name), path) for path in rendered]
+    for name, path in [*rows, ("results", audited.folder / "results.json")]:
+        say(f"{dim(name.ljust(8))} {path}")
+    cached = sum(task.cached for task in audited.results.run.tasks)
+    tasks = len(audited.results.run.tasks)
+    if tasks:
+        say(dim(f"{seconds(audited.results.run.seconds)}, {cached} of {tasks} tasks from the store"))
+    for error in audited.unrendered:
+        say(f"{click.style('not rendered:', fg='red', bold=True)} {error.what}", err=True)
+        if error.remedy:
+            say(f"  {dim(error.remedy)}", err=True)
+
+
+def _counts(results: Results) -> str:
+    """ "7 checks: 5 pass, 1 fails, 1 waived"."""
+    counted: dict[str, int] = {}
+    for finding in results.findings:
+        if not _left_out(finding):
+            counted[_status(finding)] = counted.get(_status(finding), 0) + 1
+    order = ("pass", "fail", "inconclusive", "error", "skipped", "waived")
+    parts = [f"{counted[status]} {status}" for status in order if status in counted]
+    total = sum(counted.values())
+    return f"{total} check{'' if total == 1 else 's'}: {', '.join(parts)}"
+
+
+def _status(finding: Finding) -> str:
+    return "waived" if finding.waived is not None else finding.status.value
+
+
+def _left_out(finding: Finding) -> bool:
+    return finding.status is Status.SKIPPED and (finding.reason or "").startswith("not selected")
+
+
+def _value(finding: Finding) -> str:
+    if finding.value is None and finding.interval is None:
+        return "–"
+    low, high = finding.interval or (None, None)
+    digits = min(6, distinguishing(finding.value, low, high))
+    value = number(finding.value, min(digits, 4) if digits == 4 else digits)
+    if low is None or low == high:
+        return value
+    return f"{value} [{number(low, digits)}, {number(high, digits)}]"
+
+
+def _demand(finding: Finding) -> str:
+    """ "≥ 0.85", "≤ 0.3 on ≥ 0.9 of rows"."""
+    threshold = finding.threshold or {}
+    text = ""
+    for key, sign in (("at_least", "≥"), ("at_most", "≤")):
+        if key in threshold:
+            text = f"{sign} {number(threshold[key], 6)}"
+    if "for_at_least" in threshold:
+        return f"{text} on ≥ {number(threshold['for_at_least'], 6)}"
+    return f"{text} on all" if threshold.get("for") == "all" else text
+
+
+def _paragraph(text: str, *, indent: str = "  ", follow: str | None = None) -> None:
+    say(textwrap.fill(text, width(), initial_indent=indent, subsequent_indent=indent if follow is None else follow))
