@@ -30,7 +30,7 @@ from auditor.checks.common.ops import COMMON
 from auditor.digest import digest
 from auditor.errors import NotAvailable, Undecidable
 from auditor.plan.compile import plan_checks
-from auditor.plan.environment import environment
+from auditor.plan.machine import environment
 from auditor.plan.plan import Plan
 from auditor.plan.subject import Subject
 from auditor.records import Judgement

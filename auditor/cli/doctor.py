@@ -55,7 +55,7 @@ def torch() -> Found:
 
 
 def device() -> Found:
-    from auditor.plan.environment import NVIDIA
+    from auditor.plan.machine import NVIDIA
 
     driver = any(Path(file).exists() for file in NVIDIA)
     if not driver:

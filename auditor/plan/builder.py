@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from auditor.errors import UsageError
-from auditor.plan.environment import Environment
+from auditor.plan.machine import Environment
 from auditor.plan.matching import matching
 from auditor.plan.op import Op
 from auditor.plan.subject import Source, Subject

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from auditor.plan.builder import Builder, CommonOps
-from auditor.plan.environment import Environment
+from auditor.plan.machine import Environment
 from auditor.plan.plan import Missing, Plan, Undecided, lineage
 from auditor.plan.selection import choose
 from auditor.plan.subject import Subject

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from auditor.plan.environment import kind_of
+from auditor.plan.machine import kind_of
 from auditor.plan.plan import Plan, to_run
 from auditor.plan.subject import Subject
 from auditor.plan.task import Task

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from auditor.plan.environment import Environment
+from auditor.plan.machine import Environment
 from auditor.plan.task import Task
 from auditor.records import Judgement
 from auditor.spec.builder import Ref

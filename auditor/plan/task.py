@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditor.digest import digest
-from auditor.plan.environment import Environment
+from auditor.plan.machine import Environment
 from auditor.plan.op import Op
 from auditor.spec.builder import Ref
 

@@ -25,8 +25,8 @@ from typing import Any
 
 from auditor.digest import file_digest
 from auditor.errors import RecordError
-from auditor.plan.environment import kind_of
 from auditor.plan.estimate import Timing
+from auditor.plan.machine import kind_of
 from auditor.plan.task import Task
 from auditor.run.codec import Encoded, decode
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from auditor.plan.environment import Environment
+from auditor.plan.machine import Environment
 from auditor.plan.op import Op
 from auditor.plan.plan import Plan
 from auditor.plan.task import Task, make_task

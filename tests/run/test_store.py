@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from auditor.errors import RecordError
-from auditor.plan.environment import Environment
+from auditor.plan.machine import Environment
 from auditor.plan.task import make_task
 from auditor.run.codec import encode
 from auditor.run.store import Store, default_root
