@@ -121,7 +121,8 @@ def encode(encoding: Encoding | None, column: str, values: np.ndarray, index: np
         if (places < 0).any():
             strange = sorted({str(value) for value in values[places < 0].tolist()})
             raise DataError(
-                f"column {column!r}: {', '.join(strange[:5])} is no category of its one-hot encoding, {named(index[places < 0])}",
+                f"column {column!r}: {', '.join(strange[:5])} is no category of its one-hot encoding, "
+                f"{named(index[places < 0])}",
                 remedy="declare all categories: {one_hot: [...]}",
             )
         return np.eye(len(encoding.categories), dtype=np.float32)[places]

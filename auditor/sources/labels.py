@@ -50,8 +50,8 @@ def class_indices(
         close = difflib.get_close_matches(strange[0], classes, n=1)
         expected = f"a class index from 0 to {len(classes) - 1}" if numeric else f"one of {', '.join(classes)}"
         raise DataError(
-            f"{subject}: label {', '.join(map(repr, strange[:5]))} is outside the classes, {named(index[indices < 0])}; "
-            f"expected {expected}",
+            f"{subject}: label {', '.join(map(repr, strange[:5]))} is outside the classes, "
+            f"{named(index[indices < 0])}; expected {expected}",
             remedy=f"did you mean {close[0]!r}?" if close else "correct model.classes or the source's label",
             code="label-outside-classes",
         )

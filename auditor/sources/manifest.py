@@ -43,61 +43,36 @@ class Manifest:
     """The entries each column became: one, or as many as its one-hot encoding has categories."""
 
     @property
-    def attribute_names(self) -> tuple[str, ...]:
-        return self.options.attributes
-
-    @property
     def rows(self) -> int:
         return len(range(*as_slice(self.chosen).indices(self.total)))
 
-    @cached_property
     def index(self) -> np.ndarray:
         """int64 [rows]: each row's number in the file."""
         import numpy as np
 
         return np.arange(self.total, dtype=np.int64)[as_slice(self.chosen)]
 
-    @cached_property
     def labels(self) -> np.ndarray:
         """int64 [rows], class indices, read without decoding inputs. Raises DataError for a label outside the
         classes."""
-        reader = self.open()
+        return self._labels
+
+    @cached_property
+    def _labels(self) -> np.ndarray:
+        reader, index = self.open(), self.index()
         names = self.classes or self.class_names or ()
-        return class_indices(reader.labels()[self.index], self.index, self.path, names, by_name=reader.labels_by_name)
+        return class_indices(reader.labels()[index], index, self.path, names, by_name=reader.labels_by_name)
 
-    def attribute(self, name: str) -> np.ndarray:
-        """[rows] of a declared attribute."""
-        if name not in self.options.attributes:
-            declared = ", ".join(self.options.attributes) or "none"
-            raise DataError(
-                f"{self.path}: {name!r} is no declared attribute (declared: {declared})",
-                remedy=f"add it to the source: attributes: [{name}]",
-            )
-        return self.open().attribute(name)[self.index]
+    def attributes(self) -> dict[str, np.ndarray]:
+        """Per declared attribute one array [rows], of numbers or of text (dtype object)."""
+        index = self.index()
+        return {name: self.open().attribute(name)[index] for name in self.options.attributes}
 
-    def count(self, rows: str | slice | None = None, where: Any = None) -> int | None:
-        """How many of the rows satisfy `where` (a label, attributes); None where only a model could tell."""
-        chosen = self.positions(rows, where)
-        return None if chosen is None else len(chosen)
+    def read(self, rows: str | slice | None = None) -> np.ndarray:
+        """float32 [n, *shape]: the inputs of a slice of the rows, as `auditor.sources.read` gives them."""
+        from auditor.sources.reading import read_inputs
 
-    def positions(self, rows: str | slice | None = None, where: Any = None) -> np.ndarray | None:
-        """int64: the positions, within the slice `rows` of this source, of the rows that satisfy `where`; None as for
-        `count`."""
-        import numpy as np
-
-        part = as_slice(rows)
-        keep = np.ones(len(range(*part.indices(self.rows))), dtype=bool)
-        if where is None:
-            return np.flatnonzero(keep)
-        if where.prediction is not None or where.correct is not None:
-            return None
-        if where.label is not None:
-            names = (where.label,) if isinstance(where.label, str) else tuple(where.label)
-            known = list(self.classes or self.class_names or ())
-            keep &= np.isin(self.labels[part], [known.index(name) for name in names if name in known])
-        for name, value in where.attributes.items():
-            keep &= equals(self.attribute(name)[part], value)
-        return np.flatnonzero(keep)
+        return read_inputs(self, rows)
 
     def open(self) -> Reader:
         """A reader of the content this manifest describes. Raises HashMismatch if the file has changed since."""
@@ -130,16 +105,7 @@ class Manifest:
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_reader"}
-
-
-def equals(values: np.ndarray, value: str | int | float | bool) -> np.ndarray:
-    """bool [n]: where an attribute has `value`; numbers are compared as numbers, else both as text."""
-    import numpy as np
-
-    if values.dtype.kind in "fiub" and not isinstance(value, str):
-        return values == value
-    return np.array([str(each) == str(value) for each in values.tolist()], dtype=bool)
+        return {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
 
 
 def manifest(
@@ -235,9 +201,9 @@ def _learn(section: Section, column: str, declared: Declared, base: Path, data: 
     teacher = data.get(declared.source)
     if teacher is None:
         raise DataError(
-            f"{section.path}: encoding of {column!r} takes its statistics from source {declared.source!r}, which the spec "
-            "does not declare",
-            remedy=f"declare data.{TRAIN}, or write the statistics: {{standardise: {{mean: …, std: …}}}}, {{one_hot: [...]}}",
+            f"{section.path}: encoding of {column!r} takes its statistics from source {declared.source!r}, which the "
+            "spec does not declare",
+            remedy=f"declare data.{TRAIN}, or the statistics: {{standardise: {{mean: …, std: …}}}}, {{one_hot: [...]}}",
         )
     from auditor.sources.formats.table import Table, missing
 

@@ -28,7 +28,7 @@ class Part:
 
     def index(self) -> np.ndarray:
         """int64: numbers of its rows in the file."""
-        return self.manifest.index[as_slice(self.rows)]
+        return self.manifest.index()[as_slice(self.rows)]
 
     def __str__(self) -> str:
         return f"{self.role} source {self.name!r}" + (f" rows {self.rows}" if self.rows else "")

@@ -50,7 +50,7 @@ class Reader(ABC):
         """The raw label of every row: whole numbers or text. Decodes no input."""
 
     @abstractmethod
-    def inputs(self, index: np.ndarray, shape: tuple[int, ...] | None) -> Iterator[Sequence[Any]]:
+    def inputs(self, index: np.ndarray, shape: tuple[int, ...] | None) -> Iterator[Sequence[Any] | np.ndarray]:
         """Raw inputs of the rows `index` in that order, in chunks: an array [k, *shape], or k arrays where shapes may
         differ. `shape` is what the model takes, None if unknown; it guides how an image is decoded, nothing is cut."""
 

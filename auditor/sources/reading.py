@@ -17,17 +17,26 @@ if TYPE_CHECKING:
 
 
 def read(manifest: Manifest, rows: str | slice | None = None) -> Batch:
-    """The rows `rows` of a source, a slice within those its section chose.
+    """The rows `rows` of a source, a slice within those its section chose, with their labels and attributes.
+
+    Raises DataError as `read_inputs` does, and for labels outside the classes.
+    """
+    part = as_slice(rows)
+    attributes = {name: values[part] for name, values in manifest.attributes().items()}
+    return Batch(read_inputs(manifest, part), manifest.labels()[part], manifest.index()[part], attributes)
+
+
+def read_inputs(manifest: Manifest, rows: str | slice | None = None) -> np.ndarray:
+    """float32 [n, *shape], checked and in the model's units.
 
     Pixels (images, .idx, bytes of rank two or more, digits) are scaled so that 0 and their largest value are the ends
     of the model's range, [0, 1] if none is stated; everything else is taken as it stands. A model that takes vectors
     gets images flattened, and one of one channel gets [h, w] as [1, h, w]; any other shape is an error. Memory: the
-    result and a few chunks. Raises DataError that names the rows which are not finite, out of range or of another
-    shape."""
+    result and a chunk. Raises DataError that names the rows which are not finite, out of range or of another shape.
+    """
     import numpy as np
 
-    part = as_slice(rows)
-    index = manifest.index[part]
+    index = manifest.index()[as_slice(rows)]
     inputs: np.ndarray | None = None
     done = 0
     for chunk in chunks(manifest, index):
@@ -35,10 +44,7 @@ def read(manifest: Manifest, rows: str | slice | None = None) -> Batch:
             inputs = np.empty((len(index), *chunk.shape[1:]), dtype=np.float32)
         inputs[done : done + len(chunk)] = chunk
         done += len(chunk)
-    if inputs is None:
-        inputs = np.empty((0, *(manifest.shape or ())), dtype=np.float32)
-    attributes = {name: manifest.attribute(name)[part] for name in manifest.attribute_names}
-    return Batch(inputs, manifest.labels[part], index, attributes)
+    return np.empty((0, *(manifest.shape or ())), dtype=np.float32) if inputs is None else inputs
 
 
 def chunks(manifest: Manifest, index: np.ndarray) -> Iterator[np.ndarray]:
@@ -63,7 +69,12 @@ def chunks(manifest: Manifest, index: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _shaped(
-    raw: Sequence[Any], index: np.ndarray, shape: tuple[int, ...], reader: Reader, manifest: Manifest, faults: _Faults
+    raw: Sequence[Any] | np.ndarray,
+    index: np.ndarray,
+    shape: tuple[int, ...],
+    reader: Reader,
+    manifest: Manifest,
+    faults: _Faults,
 ) -> np.ndarray:
     """Scaled values of the rows, zeros where a row's shape does not fit."""
     import numpy as np
@@ -134,8 +145,8 @@ class _Faults:
             row, found = self.shapes[0]
             expected = list(self.manifest.shape) if self.manifest.shape else "the first row's shape"
             raise DataError(
-                f"{path}: inputs have the wrong shape, {named(row for row, _ in self.shapes)}; row {row} is {list(found)}, "
-                f"expected {expected} (channels first)",
+                f"{path}: inputs have the wrong shape, {named(row for row, _ in self.shapes)}; row {row} is "
+                f"{list(found)}, expected {expected} (channels first)",
                 remedy="correct model.input.shape or the data",
                 code="wrong-shape",
             )
@@ -149,8 +160,8 @@ class _Faults:
             row, value = self.outside[0]
             low, high = self.manifest.range or (0.0, 1.0)
             raise DataError(
-                f"{path}: inputs leave model.input.range [{low:g}, {high:g}] in {named(row for row, _ in self.outside)}; "
-                f"row {row} holds {value:g}",
+                f"{path}: inputs leave model.input.range [{low:g}, {high:g}] in "
+                f"{named(row for row, _ in self.outside)}; row {row} holds {value:g}",
                 remedy="scale the data, or correct model.input.range",
                 code="out-of-range",
             )

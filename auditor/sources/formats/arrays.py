@@ -68,7 +68,7 @@ class Arrays(Reader):
             )
         return values
 
-    def inputs(self, index: np.ndarray, shape: tuple[int, ...] | None) -> Iterator[Sequence[Any]]:
+    def inputs(self, index: np.ndarray, shape: tuple[int, ...] | None) -> Iterator[Sequence[Any] | np.ndarray]:
         for chunk in chunked(index, self.x[:1].nbytes * 4):
             yield self.x[chunk]
 

@@ -65,7 +65,7 @@ class Digits(Arrays):
     def largest(self, dtype: np.dtype) -> float | None:
         return 16.0
 
-    def inputs(self, index: np.ndarray, shape: tuple[int, ...] | None) -> Iterator[Sequence[Any]]:
+    def inputs(self, index: np.ndarray, shape: tuple[int, ...] | None) -> Iterator[Sequence[Any] | np.ndarray]:
         yield self.x[index]
 
 

@@ -52,7 +52,7 @@ class Folder(Reader):
 
         return np.array([name for name, _ in self.files], dtype=object)
 
-    def inputs(self, index: np.ndarray, shape: tuple[int, ...] | None) -> Iterator[Sequence[Any]]:
+    def inputs(self, index: np.ndarray, shape: tuple[int, ...] | None) -> Iterator[Sequence[Any] | np.ndarray]:
         for start in range(0, len(index), FILES_AT_ONCE):
             chunk, broken = [], {}
             for row in index[start : start + FILES_AT_ONCE].tolist():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -91,14 +92,14 @@ class ImageParquet(Reader):
             raise DataError(f"{self.path.name}: column {name!r} is missing in {named(gaps.nonzero()[0])}")
         return values
 
-    def inputs(self, index: np.ndarray, shape: tuple[int, ...] | None) -> Iterator[Sequence[Any]]:
+    def inputs(self, index: np.ndarray, shape: tuple[int, ...] | None) -> Iterator[Sequence[Any] | np.ndarray]:
         import numpy as np
 
         if len(index) > 1 and (np.diff(index) <= 0).any():
             raise AssertionError("rows are asked for in the order of the file")
         sizes = [self.file.metadata.row_group(group).num_rows for group in range(self.file.num_row_groups)]
         starts = np.concatenate(([0], np.cumsum(sizes)))
-        for group, (start, stop) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+        for group, (start, stop) in enumerate(itertools.pairwise(starts)):
             wanted = index[(index >= start) & (index < stop)]
             if len(wanted):
                 yield from self._group(group, int(start), wanted, shape)

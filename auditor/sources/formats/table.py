@@ -78,7 +78,7 @@ class Table(Reader):
         self._known((name,), self.columns)
         return self.columns[name]
 
-    def inputs(self, index: np.ndarray, shape: tuple[int, ...] | None) -> Iterator[Sequence[Any]]:
+    def inputs(self, index: np.ndarray, shape: tuple[int, ...] | None) -> Iterator[Sequence[Any] | np.ndarray]:
         import numpy as np
 
         self.refuse_missing(self.features, index)
