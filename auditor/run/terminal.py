@@ -169,10 +169,11 @@ class Bar:
 
 def described(event: TaskStarted) -> str:
     """`forward (robust/standard + 5)`: the op and the checks that wait for it."""
-    if not event.checks:
+    named = list(event.checks)
+    if not named:
         return event.label
-    more = f" + {len(event.checks) - 1}" if len(event.checks) > 1 else ""
-    return f"{event.label} ({event.checks[0]}{more})"
+    more = f" + {len(named) - 1}" if len(named) > 1 else ""
+    return f"{event.label} ({named[0]}{more})"
 
 
 def shortened(text: str, width: int) -> str:

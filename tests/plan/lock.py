@@ -28,7 +28,14 @@ LOCK = Path(__file__).with_name("ops.lock.json")
 COMPUTING = ("auditor.methods", "auditor.statistics", "auditor.plan.matching", "auditor.loading", "auditor.checks")
 """Packages whose modules an op's numbers depend on."""
 APART = ("auditor.checks.registry",)
-HANDED_IN = {"load_model": "auditor.loading", "describe_model": "auditor.loading", "read_inputs": "auditor.sources"}
+HANDED_IN = {
+    "load_model": "auditor.loading",
+    "describe_model": "auditor.loading",
+    "read_inputs": "auditor.sources",
+    "read_labels": "auditor.sources",
+    "read_index": "auditor.sources",
+    "read_attributes": "auditor.sources",
+}
 """Ops that call an object they are given, each with the package where its class does the work."""
 
 
