@@ -54,7 +54,7 @@ def seeded(digest: str) -> Iterator[None]:
     """Global generators start from `digest`, so that a stray draw does not depend on what ran before; then they go
     back.
 
-    Ops take a `seed` and draw from a generator of their own; this is the net beneath. torch is seeded if it is loaded.
+    Ops take a `seed` and draw from a generator of their own; this is the net beneath. torch is seeded if it is loaded, as it is for device ops.
     """
     import numpy as np
 

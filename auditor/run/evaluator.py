@@ -129,11 +129,11 @@ class Evaluator:
             injected["device"] = self.device
         if "progress" in task.op.injected:
             injected["progress"] = self._progress(task.digest)
-        with seeded(task.digest):
-            if not task.op.device:
+        if not task.op.device:
+            with seeded(task.digest):
                 return task.op.function(**arguments, **injected)
-            with deterministic(), self._indeterminism_noted(task):
-                return task.op.function(**arguments, **injected)
+        with deterministic(), seeded(task.digest), self._indeterminism_noted(task):
+            return task.op.function(**arguments, **injected)
 
     def _progress(self, digest: str) -> Callable[[int, int], None]:
         """Reports at most every `PAUSE` seconds, and the end."""

@@ -1,6 +1,6 @@
-"""A small audit as a process of its own: `python -m tests.run.audit_process STORE OUT`, to be killed at any moment.
+"""A small audit as a process of its own, to be killed: `python -m tests.run.audit_process STORE OUT JOBS`.
 
-Writes the outcome, as canonical JSON with the tables in full, to OUT when it is done.
+Writes the outcome, as canonical JSON with the tables in full, to OUT when it is done. Exits 130 on Ctrl-C.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from auditor.digest import canonical_json
+from auditor.errors import Interrupted
 from auditor.run import Store, execute
 from auditor.run.codec import encode
 from tests.run.plans import sums
@@ -17,7 +18,11 @@ from tests.run.plans import sums
 def main() -> None:
     store, out, jobs = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     plan = sums({"a": -9.0, "bb": 9.0, "ccc": 0.0}, pause=0.02)
-    outcome = execute(plan, store=Store(store), jobs=jobs)
+    try:
+        outcome = execute(plan, store=Store(store), jobs=jobs)
+    except Interrupted as error:
+        print(error, flush=True)
+        sys.exit(error.exit_code)
     out.write_bytes(canonical_json({name: everything(value) for name, value in outcome.judgements.items()}))
 
 

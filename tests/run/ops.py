@@ -1,4 +1,7 @@
-"""Small ops for the tests of the scheduler. Each call appends a line to the file that AUDITOR_TEST_CALLS names."""
+"""Small ops for the tests of the scheduler, most without torch, so that their processes start fast.
+
+Each call appends a line to the file that AUDITOR_TEST_CALLS names.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from auditor.errors import CertificateBroken, Unsupported
 from auditor.plan.op import op
@@ -24,21 +26,21 @@ def called(name: str) -> None:
 
 
 class Pair(NamedTuple):
-    values: torch.Tensor
+    values: np.ndarray
     total: float
 
 
 @op(version=1, stored=False)
-def numbers(*, count: int, seed: int) -> torch.Tensor:
+def numbers(*, count: int, seed: int) -> np.ndarray:
     """Unstored, like a data tensor."""
     called("numbers")
-    return torch.randn(count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return np.random.default_rng(seed).normal(size=count)
 
 
-@op(version=1, device=True)
+@op(version=1)
 def scale(
     *,
-    x: torch.Tensor,
+    x: np.ndarray,
     by: float,
     pause: float = 0.0,
     batch_size: int = 16,
@@ -48,19 +50,22 @@ def scale(
     called(f"scale {by}")
     time.sleep(pause)
     progress(len(x), len(x))
-    return Pair(x.to(device).cpu() * by, float((x * by).sum()))
+    assert device == "cpu"
+    return Pair(x * by, float((x * by).sum()))
 
 
 @op(version=1)
 def combine(*, parts: list[Pair], pause: float = 0.0) -> pa.Table:
     called("combine")
     time.sleep(pause)
-    return pa.table({"index": np.arange(len(parts[0].values)), "sum": sum(part.values for part in parts).numpy()})
+    return pa.table({"index": np.arange(len(parts[0].values)), "sum": np.sum([part.values for part in parts], axis=0)})
 
 
-@op(version=1)
-def draw_global(*, count: int, seed: int) -> torch.Tensor:
+@op(version=1, device=True)
+def draw_global(*, count: int, seed: int) -> Any:
     """Draws from torch's global generator, which a good op would not."""
+    import torch
+
     called("draw_global")
     return torch.randn(count)
 
@@ -102,8 +107,10 @@ def after(*, x: Any) -> Any:
 
 
 @op(version=1, device=True)
-def hungry(*, x: torch.Tensor, fits: int, batch_size: int, how: str, device: str) -> dict[str, int]:
+def hungry(*, x: Any, fits: int, batch_size: int, how: str, device: str) -> dict[str, int]:
     """Runs out of memory until the batch is no larger than `fits`."""
+    import torch
+
     called(f"hungry {batch_size}")
     if batch_size > fits:
         if how == "cpu":

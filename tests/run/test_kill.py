@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -21,12 +23,37 @@ def entries(tmp_path, store: str) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_ends_cleanly_with_what_had_finished(tmp_path, jobs):
+    """Ctrl-C reaches the whole process group, workers included."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.run.audit_process",
+        str(tmp_path / "store"),
+        str(tmp_path / "out"),
+        str(jobs),
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while process.poll() is None and entries(tmp_path, "store") < 2:
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "of 15 tasks had finished and are kept" in output
+    assert errors == "", "no traceback, from workers neither"
+    assert 2 <= entries(tmp_path, "store") < 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
 def test_sigkill_then_rerun_gives_the_same_outcome(tmp_path, jobs, calls):
     assert start(tmp_path, "whole", "whole.json", jobs).wait() == 0
     uninterrupted = calls()
     chance = random.Random(jobs)
     seen = 0
-    for _ in range(4 if jobs == 1 else 2):
+    for _ in range(4):
         process = start(tmp_path, "killed", "killed.json", jobs)
         aim = seen + chance.randint(1, 4)
         while process.poll() is None and entries(tmp_path, "killed") < aim:
