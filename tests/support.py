@@ -13,6 +13,7 @@ returns the Plan.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import tempfile
 import typing
@@ -29,6 +30,7 @@ from torch import nn
 from auditor.checks.common.ops import COMMON
 from auditor.digest import digest
 from auditor.errors import NotAvailable, Undecidable
+from auditor.loading import AuditedModel
 from auditor.plan.compile import plan_checks
 from auditor.plan.machine import environment
 from auditor.plan.plan import Plan
@@ -160,41 +162,15 @@ class ModuleInMemory:
     def nbytes(self) -> int:
         return sum(value.nbytes for value in self.module.state_dict().values())
 
-    def load(self, device: str) -> nn.Module:
+    def load(self, device: str) -> AuditedModel:
         return audited(self.module, self.classes, self.input_shape).to(device)
 
 
-def audited(module: nn.Module, classes: Sequence[str], input_shape: Sequence[int]) -> nn.Module:
-    """`module` as the `AuditedModel` that checks meet; one that is audited already is returned."""
-    if hasattr(module, "layer_names"):
+def audited(module: nn.Module, classes: Sequence[str], input_shape: Sequence[int]) -> AuditedModel:
+    """A copy of `module` as the `AuditedModel` that checks meet; one that is audited already is returned."""
+    if isinstance(module, AuditedModel):
         return module
-    return _Audited(module, tuple(classes), tuple(input_shape))
-
-
-class _Audited(nn.Module):
-    """Stands in for `auditor.loading.AuditedModel`."""
-
-    def __init__(self, network: nn.Module, classes: tuple[str, ...], input_shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.normalize = nn.Identity()
-        self.network = network
-        self.decide = nn.Identity()
-        self.classes = classes
-        self.input_shape = input_shape
-        self.eval().requires_grad_(False)
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self.decide(self.network(self.normalize(inputs)))
-
-    def layer(self, name: str) -> nn.Module:
-        return self.network.get_submodule(name)
-
-    def layer_names(self) -> tuple[str, ...]:
-        return tuple(name for name, _ in self.network.named_modules() if name)
-
-    @property
-    def parameter_count(self) -> int:
-        return sum(parameter.numel() for parameter in self.network.parameters())
+    return AuditedModel(copy.deepcopy(module), classes=classes, input_shape=input_shape)
 
 
 def _array(value: Any, dtype: Any) -> np.ndarray:

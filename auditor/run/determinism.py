@@ -51,10 +51,10 @@ def deterministic() -> Iterator[None]:
 
 @contextlib.contextmanager
 def seeded(digest: str) -> Iterator[None]:
-    """Global generators start from `digest`, so that a stray draw does not depend on what ran before; then they go
-    back.
+    """Global generators start from `digest`, so that a stray draw does not depend on what ran before; then go back.
 
-    Ops take a `seed` and draw from a generator of their own; this is the net beneath. torch is seeded if it is loaded, as it is for device ops.
+    Ops take a `seed` and draw from a generator of their own; this is the net beneath. torch is seeded where it is
+    loaded, as it is for device ops.
     """
     import numpy as np
 
