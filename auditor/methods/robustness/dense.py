@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from auditor.methods.robustness.eigenvalues import largest_eigenvalue_upper
+from auditor.methods.robustness.eigenvalues import largest_eigenvalue_upper, lower_product
 from auditor.methods.robustness.rounding import (
     UNDERFLOW,
     add_up,
@@ -39,10 +40,11 @@ def gram_eigenvalue_upper(matrices: Tensor, *, at_least: float = 0.0) -> float:
     """
     rows, columns = matrices.shape[-2:]
     tall = matrices if rows >= columns else matrices.mH
-    gram = tall.mH @ tall
+    gram = lower_product(tall.mH)
     inner = max(rows, columns)
     relative = complex_gamma(inner) if matrices.is_complex() else gamma(inner)
-    mass = float(matrices.abs().square().sum((-2, -1)).max()) * (1 + 2 * gamma(rows * columns + 16))
+    real = torch.view_as_real(matrices) if matrices.is_complex() else matrices
+    mass = float(torch.linalg.vector_norm(real.flatten(1), dim=1).max()) ** 2 * (1 + 2 * gamma(2 * rows * columns + 16))
     return add_up(largest_eigenvalue_upper(gram, at_least=at_least), multiply_up(relative, mass), UNDERFLOW)
 
 

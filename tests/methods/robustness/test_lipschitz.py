@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from auditor.errors import Unsupported
+from auditor.loading.audited import AuditedModel, Negate, Normalize, ZeroFirst
 from auditor.methods.robustness import bound_model, certify, margin_bounds
 from auditor.methods.robustness.lower_bounds import lipschitz_lower
 from auditor.methods.training.layers import MinMax, orthogonal_
@@ -77,40 +78,16 @@ def test_a_head_that_is_no_dense_layer_gets_the_general_bound():
     assert bool((constants.fill_diagonal_(math.inf) >= row_distances(weight)).all())
 
 
-class Normalize(nn.Module):
-    def __init__(self, mean, std):
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).reshape(-1, 1, 1))
-        self.register_buffer("std", torch.tensor(std).reshape(-1, 1, 1))
-
-    def forward(self, x):
-        return (x - self.mean) / self.std
-
-
-class Negate(nn.Module):
-    def forward(self, x):
-        return -x
-
-
-class OneLogit(nn.Module):
-    def forward(self, x):
-        return torch.cat((torch.zeros_like(x), x), dim=1)
-
-
-class Audited(nn.Module):
-    def __init__(self, normalize, network, decide):
-        super().__init__()
-        self.normalize, self.network, self.decide = normalize, network, decide
-
-    def forward(self, x):
-        return self.decide(self.network(self.normalize(x)))
+def audited(network, shape, classes, **wrappers):
+    return AuditedModel(network, classes=[str(c) for c in range(classes)], input_shape=shape, **wrappers)
 
 
 def test_normalisation_takes_part_and_is_folded_through_a_flatten():
     torch.manual_seed(0)
     head = nn.Linear(2 * 9, 4)
-    model = Audited(Normalize([0.1, 0.2], [0.5, 0.05]), nn.Sequential(nn.Flatten(), head), nn.Identity()).eval()
-    scale = (1 / torch.tensor([0.5, 0.05]).double()).repeat_interleave(9)
+    normalize = Normalize([0.1, 0.2], [0.5, 0.05], (2, 3, 3))
+    model = audited(nn.Sequential(nn.Flatten(), head), (2, 3, 3), 4, normalize=normalize)
+    scale = (1 / normalize.std.double().flatten()).repeat_interleave(9)
     exact = row_distances(head.weight.detach().double() * scale)
     constants = margin_bounds(model, (2, 3, 3))
     assert bool((constants >= exact * (1 - 1e-15)).all())
@@ -121,14 +98,14 @@ def test_the_lowest_logit_deciding_leaves_constants_as_they_are():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3))
     expected = margin_bounds(network, (5,))
-    negated = margin_bounds(Audited(nn.Identity(), network, Negate()).eval(), (5,))
+    negated = margin_bounds(audited(network, (5,), 3, decide=Negate()), (5,))
     torch.testing.assert_close(negated, expected, rtol=1e-12, atol=0)
 
 
 def test_one_logit_is_read_against_zero():
     torch.manual_seed(0)
     layer = nn.Linear(5, 1)
-    constants = margin_bounds(Audited(nn.Identity(), nn.Sequential(layer), OneLogit()).eval(), (5,))
+    constants = margin_bounds(audited(nn.Sequential(layer), (5,), 2, decide=ZeroFirst()), (5,))
     exact = float(layer.weight.detach().double().norm())
     assert constants.shape == (2, 2)
     assert exact <= float(constants[0, 1]) <= exact * (1 + 1e-9)

@@ -165,7 +165,7 @@ def test_the_proof_needs_no_good_guess(monkeypatch):
     """With eigenvalue estimates that are far too low the Cholesky proof fails until λ has been raised enough."""
     from auditor.methods.robustness import eigenvalues
 
-    monkeypatch.setattr(eigenvalues, "_largest", lambda matrices, rayleigh: 1e-3)
+    monkeypatch.setattr(eigenvalues, "_largest", lambda matrices: 1e-3)
     generator = torch.Generator().manual_seed(0)
     factor = torch.randn(3, 20, 20, generator=generator, dtype=torch.float64)
     matrices = factor.mT @ factor
@@ -183,7 +183,7 @@ def test_a_wrong_factorisation_does_not_make_a_bound(monkeypatch):
         return factor, torch.zeros_like(info)
 
     monkeypatch.setattr(torch.linalg, "cholesky_ex", lying)
-    monkeypatch.setattr("auditor.methods.robustness.eigenvalues._largest", lambda matrices, rayleigh: 0.0)
+    monkeypatch.setattr("auditor.methods.robustness.eigenvalues._largest", lambda matrices: 0.0)
     matrices = torch.diag(torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64))[None]
     assert largest_eigenvalue_upper(matrices) >= 3.0
 
