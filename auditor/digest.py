@@ -8,6 +8,8 @@ import enum
 import hashlib
 import json
 import math
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,31 @@ def file_digest(path: Path | str) -> str:
         while chunk := stream.read(CHUNK):
             state.update(chunk)
     return state.hexdigest()
+
+
+def content_digest(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, computed once per process while the file stays as it is.
+
+    It is remembered under the file's device, inode, size, and modification and change times in nanoseconds. The change
+    time is the kernel's, and no program can set it back, so a rewritten file is hashed again; so is one that changed
+    within the last two seconds, as another write might fall within the resolution of its times.
+    """
+    key = _file_key(path)
+    if key in _known_files:
+        return _known_files[key]
+    value = file_digest(path)
+    if key == _file_key(path) and time.time() - max(key[3], key[4]) / 1e9 > SETTLED_AFTER:
+        _known_files[key] = value
+    return value
+
+
+SETTLED_AFTER = 2.0
+_known_files: dict[tuple[int, ...], str] = {}
+
+
+def _file_key(path: Path | str) -> tuple[int, ...]:
+    status = os.stat(path)
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def tree_digest(folder: Path | str) -> str:

@@ -1,8 +1,7 @@
 """Data of every format, read without torch: what a source holds, its rows, and whose rows overlap."""
 
+from auditor.lookup.files import find
 from auditor.sources.batch import Batch
-from auditor.sources.callables import Callable, load_callable, parse_callable
-from auditor.sources.locate import find
 from auditor.sources.manifest import Manifest, manifest, manifests
 from auditor.sources.model_identity import model_identity
 from auditor.sources.overlap import Overlap, Part, overlaps, refuse_overlaps
@@ -12,19 +11,16 @@ from auditor.sources.section import Section
 
 __all__ = [
     "Batch",
-    "Callable",
     "Manifest",
     "Overlap",
     "Part",
     "Section",
     "chunks",
     "find",
-    "load_callable",
     "manifest",
     "manifests",
     "model_identity",
     "overlaps",
-    "parse_callable",
     "parse_slice",
     "read",
     "refuse_overlaps",

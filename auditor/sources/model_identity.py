@@ -16,11 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from auditor.digest import digest
+from auditor.digest import content_digest, digest
 from auditor.errors import ModelError
-from auditor.sources.callables import parse_callable
-from auditor.sources.content import content_digest
-from auditor.sources.locate import find
+from auditor.lookup.code import parse_callable
+from auditor.lookup.files import find
 
 ENVIRONMENT = frozenset({"torch", "numpy"})
 """Packages whose versions are a leaf of the graph already."""

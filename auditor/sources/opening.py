@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from auditor.errors import DataError
-from auditor.sources.callables import parse_callable
-from auditor.sources.locate import find
+from auditor.lookup.code import parse_callable
+from auditor.lookup.files import find
 from auditor.sources.reader import Options, Reader
 
 KINDS = "a folder of class folders, .parquet, .csv, .npz, .safetensors, .idx, sklearn:<name>, file.py:callable"

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
+from auditor.sources.rows import parse_slice as parse_slice
+
 
 class Rows(BaseModel):
     """Rows of a named source: `test`, or `{data: test, rows: ":4500"}` with a Python slice (step allowed)."""
@@ -40,17 +42,3 @@ class Where(BaseModel):
     prediction: str | tuple[str, ...] | None = None
     correct: bool | None = None
     attributes: dict[str, str | int | float | bool] = {}
-
-
-def parse_slice(text: str) -> slice:
-    """":4500" -> slice(None, 4500). Raises ValueError for anything that is not start:stop[:step] in integers, step > 0."""
-    parts = text.split(":")
-    if not 2 <= len(parts) <= 3:
-        raise ValueError(f"{text!r} is not a slice such as ':4500', '4500:' or '0:9000:2'")
-    try:
-        numbers = [int(part) if part.strip() else None for part in parts]
-    except ValueError:
-        raise ValueError(f"{text!r} is not a slice: its parts must be whole numbers") from None
-    if len(numbers) == 3 and numbers[2] is not None and numbers[2] <= 0:
-        raise ValueError(f"{text!r}: the step must be positive")
-    return slice(*numbers)

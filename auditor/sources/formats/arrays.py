@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auditor.digest import content_digest
 from auditor.errors import DataError
-from auditor.sources.content import content_digest
 from auditor.sources.reader import Options, Reader, chunked, pixel_scale
 
 if TYPE_CHECKING:

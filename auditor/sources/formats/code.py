@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditor.errors import AuditorError, DataError
-from auditor.sources.callables import Callable, load_callable
+from auditor.lookup.code import Callable, load_callable
 from auditor.sources.formats.arrays import Arrays
 from auditor.sources.reader import Options
 

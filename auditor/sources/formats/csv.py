@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from auditor.digest import content_digest
 from auditor.errors import DataError
-from auditor.sources.content import content_digest
 from auditor.sources.formats.table import Table, to_columns
 from auditor.sources.reader import Options
 

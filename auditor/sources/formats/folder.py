@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auditor.digest import content_digest, digest
 from auditor.errors import DataError
-from auditor.sources.content import files_digest
 from auditor.sources.formats.images import ENDINGS, Undecodable, decode
 from auditor.sources.reader import Options, Reader, pixel_scale
 from auditor.sources.rows import named
@@ -42,7 +42,7 @@ class Folder(Reader):
             )
 
     def digest(self) -> str:
-        return files_digest({file.relative_to(self.path).as_posix(): file for _, file in self.files})
+        return digest({file.relative_to(self.path).as_posix(): content_digest(file) for _, file in self.files})
 
     def total(self) -> int:
         return len(self.files)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from auditor.digest import content_digest, digest
 from auditor.errors import DataError
-from auditor.sources.content import files_digest
 from auditor.sources.formats.arrays import Arrays
 from auditor.sources.reader import Options
 
@@ -33,8 +32,13 @@ class Idx(Arrays):
         x, y = read_idx(path), read_idx(labels)
         if x.ndim == 3:
             x = x[:, None]
-        digest: Callable[[], str] = lambda: files_digest({"images": path, "labels": labels})  # noqa: E731
-        super().__init__(path.name, {"x": x, "y": y}, digest, Options(attributes=options.attributes))
+        both = {"images": path, "labels": labels}
+        super().__init__(
+            path.name,
+            {"x": x, "y": y},
+            lambda: digest({name: content_digest(file) for name, file in both.items()}),
+            Options(attributes=options.attributes),
+        )
 
 
 def is_idx(path: Path) -> bool:

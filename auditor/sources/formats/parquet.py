@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auditor.digest import content_digest
 from auditor.errors import DataError
-from auditor.sources.content import content_digest
 from auditor.sources.formats.images import Undecodable, decode
 from auditor.sources.formats.table import Table, missing, to_columns
 from auditor.sources.reader import Options, Reader, pixel_scale

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from auditor.errors import AuditorError, DataError
-from auditor.sources.locate import find
+from auditor.lookup.files import find
 
 
 @dataclass(frozen=True)
