@@ -56,10 +56,13 @@ def _layers(nodes: Mapping[str, Drawn]) -> tuple[list[list[str]], dict[tuple[str
     depth: dict[str, int] = {}
     for digest, node in nodes.items():
         depth[digest] = max((depth[source] + 1 for source in node.inputs), default=0)
-    for digest in reversed(list(nodes)):
-        users = [depth[other] for other, node in nodes.items() if digest in node.inputs]
-        if users and not nodes[digest].inputs:
-            depth[digest] = min(users) - 1
+    first_use: dict[str, int] = {}
+    for digest, node in nodes.items():
+        for source in node.inputs:
+            first_use[source] = min(depth[digest], first_use.get(source, depth[digest]))
+    for digest, use in first_use.items():
+        if not nodes[digest].inputs:
+            depth[digest] = use - 1
     columns: list[list[str]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
     for digest in nodes:
         columns[depth[digest]].append(digest)

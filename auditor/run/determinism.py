@@ -22,8 +22,10 @@ def threads() -> int:
 
 
 @contextlib.contextmanager
-def deterministic() -> Iterator[None]:
-    """Within it torch chooses deterministic algorithms and true float32; what was set before comes back after.
+def deterministic(device: str = "cpu") -> Iterator[None]:
+    """Within it torch chooses deterministic algorithms, true float32 and `device` as the current one of its kind.
+
+    What was set before comes back after.
 
     An op without a deterministic algorithm warns and still runs: the runner turns the warning into a note of the run.
     """
@@ -40,7 +42,8 @@ def deterministic() -> Iterator[None]:
         torch.set_float32_matmul_precision("highest")
         if count != threads():
             torch.set_num_threads(threads())
-        yield
+        with torch.cuda.device(device) if device.startswith("cuda") else contextlib.nullcontext():
+            yield
     finally:
         torch.use_deterministic_algorithms(algorithms[0], warn_only=algorithms[1])
         cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = flags

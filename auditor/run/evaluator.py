@@ -96,7 +96,7 @@ class Evaluator:
             seconds = time.perf_counter() - started
             story = traceback.format_exc()
             self.emit(TaskFinished(digest, task.op.label, "failed", seconds, one_line(error), story))
-            raise TaskError(digest, error, story) from error
+            raise TaskError(digest, _without_frames(error), story) from None
         self.store.record_timing(task, seconds, self.device)
         self._memory[digest] = value
         self.computed.append(Computed(digest, seconds, halvings))
@@ -132,7 +132,7 @@ class Evaluator:
         if not task.op.device:
             with seeded(task.digest):
                 return task.op.function(**arguments, **injected)
-        with deterministic(), seeded(task.digest), self._indeterminism_noted(task):
+        with deterministic(self.device), seeded(task.digest), self._indeterminism_noted(task):
             return task.op.function(**arguments, **injected)
 
     def _progress(self, digest: str) -> Callable[[int, int], None]:
@@ -163,6 +163,15 @@ class Evaluator:
 
             warnings.showwarning = listen
             yield
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """`error` without its tracebacks, whose frames would keep the task's tensors alive as long as the outcome."""
+    chained: BaseException | None = error
+    while chained is not None:
+        chained.__traceback__ = None
+        chained = chained.__cause__ or chained.__context__
+    return error
 
 
 def one_line(error: BaseException) -> str:

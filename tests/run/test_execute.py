@@ -252,3 +252,18 @@ def test_judgements_keep_infinities_and_nan(tmp_path):
     assert isinstance(judgement, Judgement)
     assert judgement.finding.interval[0] == float("-inf")
     assert np.isnan(judgement.finding.metrics["sd"])
+
+
+def test_a_failure_does_not_keep_the_tasks_values_alive(tmp_path):
+    import gc
+
+    sketch = Sketch()
+    x = sketch.add(ops.numbers, count=4, seed=1)
+    sketch.judgements["a"] = sketch.add(ops.broken, x=x, kind="value")
+    ops.GIVEN.clear()
+    outcome = execute(sketch.plan(), store=Store(tmp_path))
+    gc.collect()
+    failure = outcome.results["a"]
+    assert isinstance(failure, Failure)
+    assert isinstance(failure.error, ValueError)
+    assert [reference() for reference in ops.GIVEN] == [None]
