@@ -3,7 +3,7 @@
     python -m benchmarks.operator_norms [--threads 1] [--large] [-o FILE]
 
 Ours against float64 Fourier blocks with every eigenvalue (torch.fft on the (n+k−1)-grid, unproved), and against power
-iteration in float32, 100 steps. The exact norm is the SVD of the unrolled layer, left out where that would take minutes.
+iteration in float32, 100 steps. The exact norm is the SVD of the unrolled layer, left out where it would take minutes.
 A negative error lies below the truth: no bound at all. `--large` adds the 256→256 convolution at 32×32.
 """
 

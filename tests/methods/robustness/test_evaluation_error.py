@@ -65,3 +65,13 @@ def test_every_layer_has_an_error(layer):
     model(torch.zeros(1, 1, 10))
     error = bound_model(model.eval(), (1, 10)).error
     assert 0 < float(error.at(torch.ones(1))) < 1e-11
+
+
+def test_the_error_of_a_layer_is_carried_on_by_the_next():
+    """A wide sum errs more than a narrow one, so the first layer's error dominates and is stretched by the second."""
+    torch.manual_seed(0)
+    first, second = nn.Linear(2000, 1), nn.Linear(1, 3)
+    alone, both = bound_model(nn.Sequential(first), (2000,)), bound_model(nn.Sequential(first, second), (2000,))
+    stretch = float(second.weight.detach().norm())
+    assert both.error.slope >= stretch * alone.error.slope * (1 - 1e-6)
+    assert both.error.offset >= stretch * alone.error.offset * (1 - 1e-6)
