@@ -21,7 +21,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 class AuditorError(Exception):
@@ -41,12 +43,13 @@ class AuditorError(Exception):
         return self.what if self.remedy is None else f"{self.what}\n  {self.remedy}"
 
     def __reduce__(self):
-        return (_rebuild, (type(self), self.what, self.remedy, self.code))
+        return (_rebuild, (type(self), self.what, self.__dict__))
 
 
-def _rebuild(kind: type[AuditorError], what: str, remedy: str | None, code: str) -> AuditorError:
-    error = kind.__new__(kind)
-    AuditorError.__init__(error, what, remedy=remedy, code=code)
+def _rebuild(kind: type[AuditorError], what: str, fields: dict[str, Any]) -> AuditorError:
+    """The error as it was, whatever its class adds: a worker's errors cross to the parent by pickling."""
+    error = kind.__new__(kind, what)
+    error.__dict__.update(fields)
     return error
 
 
@@ -80,9 +83,6 @@ class SpecErrors(AuditorError):
     def __init__(self, problems: list[SpecProblem]) -> None:
         self.problems = sorted(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
-
-    def __reduce__(self):
-        return (SpecErrors, (self.problems,))
 
 
 class NotAvailable(AuditorError):
@@ -123,16 +123,17 @@ class Unsupported(AuditorError):
         super().__init__(what, remedy=remedy, code=code)
         self.node = node
 
-    def __reduce__(self):
-        return (_rebuild_unsupported, (type(self), self.what, self.node, self.remedy, self.code))
-
-
-def _rebuild_unsupported(kind: type[Unsupported], what: str, node: str | None, remedy: str | None, code: str) -> Unsupported:
-    return kind(what, node=node, remedy=remedy, code=code)
-
 
 class CertificateBroken(AuditorError):
+    """An attack succeeded within a certified radius. `witness` holds the input and the point as NumPy arrays."""
+
     code = "certificate-broken"
+
+    def __init__(
+        self, what: str, *, witness: Mapping[str, Any] | None = None, remedy: str | None = None, code: str | None = None
+    ):
+        super().__init__(what, remedy=remedy, code=code)
+        self.witness = dict(witness or {})
 
 
 class TaskFailed(AuditorError):

@@ -50,7 +50,8 @@ class Finding(Record):
 
     `interval` is [L, U], each end a one-sided bound at `confidence`. `claim` is the claim in plain words, `why` the
     author's reason, `summary` what was found in two sentences, `opens_when` what would make a non-pass pass,
-    `rests_on` assumptions, `limits` what the finding does not show, `power` what the rows could have decided.
+    `rests_on` assumptions, `limits` what the finding does not show, `power` what the rows could have decided. A finding
+    without a measurement says why in `reason`, and in `code` what `auditor explain` expands.
     """
 
     check: str
@@ -78,6 +79,7 @@ class Finding(Record):
     rests_on: tuple[str, ...] = ()
     power: str | None = None
     reason: str | None = None
+    code: str | None = None
     tags: tuple[str, ...] = ()
     line: int | None = None
 

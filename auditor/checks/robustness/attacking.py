@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditor.errors import CertificateBroken
@@ -102,7 +101,7 @@ def confront(
     if no attack succeeded.
 
     `attacks[k - 1]` went for F^k. A row is broken once every admissible F^k that holds its label has been changed.
-    Raises CertificateBroken, after saving the witness, if an attack succeeded within a certified radius.
+    Raises CertificateBroken, which carries the witness, if an attack succeeded within a certified radius.
     """
     import torch
 
@@ -119,15 +118,12 @@ def confront(
 def _stop(
     row: int, size: int, certified: CertifiedRows, attack: Adversarial, inputs: Tensor, rows: Tensor, index: Tensor
 ) -> None:
-    from safetensors.torch import save_file
-
     number = int(index[rows[row]])
-    path = Path(f"auditor-witness-row-{number}.safetensors")
     point = attack.points[int(attack.found[:row].sum())]
-    save_file({"input": inputs[rows[row]].contiguous(), "adversarial": point.contiguous()}, path)
     radius, distance = float(certified.certificates.radii[row, size - 1]), float(attack.distance[row])
     raise CertificateBroken(
         f"row {number}: the {size} highest classes are certified up to {radius:.6g}, yet change at distance "
-        f"{distance:.6g}; input and point are in {path}",
+        f"{distance:.6g}",
+        witness={"input": inputs[rows[row]].cpu().numpy(), "adversarial": point.cpu().numpy()},
         remedy="this is a mistake in auditor: report it with the witness, and use no certificate of this run",
     )
