@@ -15,6 +15,7 @@ from auditor.audit.folder import RESULTS, claim, default_folder, release, write_
 from auditor.audit.formats import wanted
 from auditor.audit.prepare import Prepared, prepare
 from auditor.audit.rerun import rerun
+from auditor.audit.roles import refuse_shared_rows
 from auditor.audit.scope import scope, spec_record
 from auditor.digest import digest
 from auditor.errors import CertificateBroken, RenderError
@@ -85,6 +86,7 @@ def conduct(spec: Path, model: Path, options: Options, *, listeners: Iterable[Li
     try:
         store = Store()
         description = model_record(prepared, store)
+        refuse_shared_rows(prepared, store, _selected(prepared))
         made, outcome = _run(prepared, store, options, tuple(listeners))
         findings, verdict, comparison = _gated(prepared, made, folder, options, as_of, baseline)
         results = Results(

@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from auditor.audit.roles import LABELS, roles
 from auditor.plan.op import op
 from auditor.plan.task import make_task
 from auditor.records import DataRecord, ModelRecord
 from auditor.run.evaluator import Evaluator, TaskError
-from auditor.spec.rows import Rows, parse_slice
+from auditor.spec.rows import parse_slice
 
 if TYPE_CHECKING:
     from auditor.audit.prepare import Prepared
     from auditor.plan.subject import Model
     from auditor.run import Store
     from auditor.spec.check import Check
-
-ROLES = {
-    "over": "what checks look at",
-    "members": "what the model was trained on",
-    "auxiliary": "what an attacker knows",
-}
 
 
 @op(version=1, device=True)
@@ -49,39 +44,24 @@ def model_record(prepared: Prepared, store: Store) -> ModelRecord:
 
 
 def data_records(prepared: Prepared, checks: Mapping[str, Check]) -> dict[str, DataRecord]:
-    """Per source its hash, what `checks` use it for, and how many rows of each class that is."""
+    """Per source its hash, its role, and how many of its rows `checks` take, by class."""
     import numpy as np
 
     classes = prepared.document.model.classes
+    taken = roles(checks)
     records = {}
     for name, source in prepared.manifests.items():
-        roles, taken = _uses(name, source.rows, checks)
-        labels = source.labels()[np.flatnonzero(taken)]
-        counts = np.bincount(labels, minlength=len(classes)) if len(labels) else []
+        own = {rows: role for rows, role in taken.items() if rows.data == name}
+        used = np.zeros(source.rows, dtype=bool)
+        for rows in own:
+            used[slice(None) if rows.rows is None else parse_slice(rows.rows)] = True
+        counts = np.bincount(source.labels()[used], minlength=len(classes)) if own else ()
         records[name] = DataRecord(
-            path=str(source.path),
+            path=source.path,
             sha256=source.sha256,
             rows=source.rows,
-            role="; ".join(ROLES[role] for role in ROLES if role in roles),
-            used=int(taken.sum()),
+            role=", ".join(LABELS[role] for role in dict.fromkeys(own.values())),
+            used=int(used.sum()),
             per_class={label: int(count) for label, count in zip(classes, counts, strict=False)},
         )
     return records
-
-
-def _uses(name: str, rows: int, checks: Mapping[str, Check]) -> tuple[set[str], Any]:
-    """Which fields of checks name the source, and a mask [rows] of what they take of it."""
-    import numpy as np
-
-    roles: set[str] = set()
-    taken = np.zeros(rows, dtype=bool)
-    for check in checks.values():
-        for role in ROLES:
-            value = getattr(check, role, None)
-            over = Rows(data=value) if isinstance(value, str) else value
-            if isinstance(over, Rows) and over.data == name:
-                roles.add(role)
-                taken[slice(None) if over.rows is None else parse_slice(over.rows)] = True
-    if name == "auxiliary" and any(check.type.startswith("privacy.") for check in checks.values()):
-        roles.add("auxiliary")
-    return roles, taken

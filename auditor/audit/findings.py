@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from auditor.errors import AuditorError, Unsupported
+from auditor.errors import AuditorError, CertificateBroken, Unsupported
 from auditor.plan import Plan, Undecided
-from auditor.records import EvidenceKind, Finding, Judgement, Status
+from auditor.records import Column, EvidenceKind, Finding, Judgement, Status, Table
 from auditor.run import Failure, Outcome
 from auditor.spec.check import Check
 
@@ -38,10 +38,29 @@ def judgements(checks: Mapping[str, Check], plan: Plan, outcome: Outcome) -> dic
     return found
 
 
-def broken_certificate(checks: Sequence[Check], error: AuditorError) -> list[Judgement]:
-    """An attack flipped a certified point: our own mistake. The checks that rest on it end in an error that says so."""
-    reason = f"internal error: {error.what} Please report this; do not rely on any certificate of this run."
-    return [Judgement(_blank(check, Status.ERROR, reason=reason, code=error.code)) for check in checks]
+def broken_certificate(checks: Sequence[Check], error: CertificateBroken) -> list[Judgement]:
+    """An attack flipped a certified point: our own mistake. The checks that rest on it end in an error that says so.
+
+    The witness is their evidence: the input and the point that flipped it, value by value.
+    """
+    what = " ".join(error.what.split()).rstrip(".")
+    reason = f"internal error: {what}. Please report this; do not rely on any certificate of this run"
+    judged = []
+    for check in checks:
+        finding = _blank(check, Status.ERROR, reason=reason, code=error.code)
+        if error.witness:
+            import pyarrow as pa
+
+            columns = {name: values.reshape(-1) for name, values in error.witness.items()}
+            shown = tuple(Column(name=name, label=name, format=".6g") for name in columns)
+            caption = "The input and the point that breaks its certificate."
+            table = Table(id="witness", caption=caption, alt=caption, columns=shown)
+            judged.append(
+                Judgement(finding.model_copy(update={"evidence": (table,)}), tables={"witness": pa.table(columns)})
+            )
+        else:
+            judged.append(Judgement(finding))
+    return judged
 
 
 def _failed(check: Check, failure: Failure, first: str | None) -> Finding:

@@ -108,8 +108,7 @@ def prepare(
 
 
 def read_manifests(document: Document) -> dict[str, Manifest]:
-    """Every source of the spec, hashed and counted; roles that must not share rows are checked."""
-    from auditor.sources import manifest
+    """Every source of the spec, found, hashed and counted. Raises DataError and HashMismatch."""
+    from auditor.sources import manifests
 
-    base = document.path.parent
-    return {name: manifest(section, base=base) for name, section in document.data.items()}
+    return manifests(document.data, document.model, base=document.path.parent)

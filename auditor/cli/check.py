@@ -96,7 +96,7 @@ def check(
                 as_of=as_of,
                 formats=formats,
                 out=out,
-                command=command(sys.argv[1:]),
+                command=command(click.get_current_context().find_root().obj or ()),
             ),
             listeners=[] if listener is None else [listener],
         )

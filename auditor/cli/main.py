@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with the code of the contract."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = cli.main(arguments, prog_name="auditor", standalone_mode=False, color=colour_wanted())
+        code = cli.main(arguments, prog_name="auditor", standalone_mode=False, color=colour_wanted(), obj=arguments)
     except click.exceptions.Exit as ended:
         code = ended.exit_code
     except BrokenPipeError:
