@@ -18,26 +18,6 @@ FINDING = [
     *("check", "type", "status", "waived", "severity", "evidence_kind", "threat_model", "assumed", "claim", "metric"),
     *("value", "interval", "confidence", "threshold", "n", "metrics", "evidence", "limits", "rerun"),
 ]
-    "check",
-    "type",
-    "status",
-    "waived",
-    "severity",
-    "evidence_kind",
-    "threat_model",
-    "assumed",
-    "claim",
-    "metric",
-    "value",
-    "interval",
-    "confidence",
-    "threshold",
-    "n",
-    "metrics",
-    "evidence",
-    "limits",
-    "rerun",
-]
 
 
 def test_the_format_is_the_contract_s(project: Project) -> None:
