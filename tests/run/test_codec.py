@@ -180,6 +180,7 @@ def test_a_type_defined_in_a_function_cannot_be_stored():
         {"$": "dataclass", "type": "os:system", "fields": [["command", "touch harmed"]]},
         {"$": "named", "type": "subprocess:Popen", "values": ["touch harmed"]},
         {"$": "model", "type": "antigravity:x", "fields": []},
+        {"$": "dataclass", "type": "auditor.__main__:x", "fields": []},
         {"$": "named", "type": "auditor.run.store:os.system", "values": ["touch harmed"]},
         {"$": "dataclass", "type": "auditor.run.store:Store", "fields": [["root", "harmed"]]},
         {"$": "named", "type": "auditor.run.store:Path", "values": ["harmed"]},
