@@ -97,6 +97,8 @@ class _Lazy(Mapping):
 
 
 class Npz(Arrays):
+    """Arrays of objects are refused: they are pickles."""
+
     format = "npz"
 
     def __init__(self, path: Path, options: Options):
@@ -104,22 +106,24 @@ class Npz(Arrays):
 
         import numpy as np
 
-        try:
-            archive = np.load(path, allow_pickle=False)
-        except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-            raise DataError(f"{path.name} is not a readable .npz file: {error}") from error
+        broken = (ValueError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError)
 
         def load(name: str) -> np.ndarray:
             try:
-                return archive[name]
-            except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+                with path.open("rb") as stream:
+                    return np.load(stream, allow_pickle=False)[name]
+            except broken as error:
                 raise DataError(
                     f"{path.name}: array {name!r} cannot be read: {error}", remedy="store plain numbers, not objects"
                 ) from error
 
-        names = getattr(archive, "files", None)
-        if names is None:
-            raise DataError(f"{path.name} holds one bare array, expected x and y", remedy="write it with numpy.savez")
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = [name.removesuffix(".npy") for name in archive.namelist()]
+        except broken as error:
+            raise DataError(
+                f"{path.name} is not a readable .npz file: {error}", remedy="write it with numpy.savez(path, x=x, y=y)"
+            ) from error
         super().__init__(path.name, _Lazy(names, load), lambda: content_digest(path), options)
 
 
