@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auditor.audit.describe import data_records, model_record
-from auditor.audit.findings import broken_certificate, judgements
 from auditor.audit.folder import RESULTS, claim, default_folder, release, write_evidence
-from auditor.audit.formats import wanted
 from auditor.audit.prepare import Prepared, prepare
+from auditor.audit.rendering import render_each, wanted
 from auditor.audit.rerun import rerun
 from auditor.audit.roles import refuse_shared_rows
+from auditor.audit.running import run_checks
+from auditor.audit.samples import sample_paths, samples
 from auditor.audit.scope import scope, spec_record
 from auditor.digest import digest
-from auditor.errors import CertificateBroken, RenderError
+from auditor.errors import RenderError
 from auditor.gate import judge
-from auditor.records import Baseline, Finding, Judgement, Results, Run, Verdict
-from auditor.run import Outcome, Store, execute
+from auditor.records import Baseline, Finding, Results, Run, Verdict
+from auditor.run import Store
 from auditor.run.determinism import environment_record
 from auditor.run.events import Listener
 
@@ -86,13 +87,16 @@ def conduct(spec: Path, model: Path, options: Options, *, listeners: Iterable[Li
     try:
         store = Store()
         description = model_record(prepared, store)
-        refuse_shared_rows(prepared, store, _selected(prepared))
-        made, outcome = _run(prepared, store, options, tuple(listeners))
-        findings, verdict, comparison = _gated(prepared, made, folder, options, as_of, baseline)
+        checks = _selected(prepared)
+        refuse_shared_rows(prepared, store, checks)
+        shown, pictures = samples(prepared, store, checks)
+        made, outcome = run_checks(prepared, store, options, tuple(listeners))
+        written = write_evidence(folder, made, pictures)
+        findings, verdict, comparison = _gated(prepared, written, options, as_of, baseline)
         results = Results(
             spec=spec_record(prepared),
             model=description,
-            data=data_records(prepared, _selected(prepared)),
+            data=data_records(prepared, checks, sampled=shown, paths=sample_paths(pictures)),
             scope=scope(prepared, as_of),
             verdict=verdict,
             findings=findings,
@@ -127,65 +131,14 @@ def run_digest(prepared: Prepared, as_of: dt.date) -> str:
     )
 
 
-def render_each(folder: Path, formats: Sequence[str]) -> tuple[tuple[Path, ...], tuple[RenderError, ...]]:
-    """Renders format by format, so that one which cannot be rendered holds up no other."""
-    from auditor.report import render
-
-    rendered: list[Path] = []
-    unrendered: list[RenderError] = []
-    for name in formats:
-        try:
-            rendered += render(folder, [name])
-        except RenderError as error:
-            unrendered.append(error)
-    return tuple(dict.fromkeys(rendered)), tuple(unrendered)
-
-
-def _run(
-    prepared: Prepared, store: Store, options: Options, listeners: tuple[Listener, ...]
-) -> tuple[dict[str, Judgement], Outcome]:
-    """Every check's judgement. A broken certificate stops the run and becomes the error of the checks it concerns."""
-    watch = _Watch()
-    try:
-        outcome = execute(
-            prepared.plan,
-            store=store,
-            devices=prepared.devices,
-            jobs=options.jobs,
-            listeners=(watch, *listeners),
-            fresh=not options.cache,
-            time_budget=options.time_budget,
-        )
-    except CertificateBroken as error:
-        outcome = Outcome({}, (), (f"stopped: {error.what}",), 0.0)
-        made = judgements(prepared.checks, prepared.plan, outcome)
-        concerned = prepared.plan.checks_of.get(watch.failed or "", tuple(prepared.plan.judgements))
-        for judgement in broken_certificate([prepared.checks[name] for name in concerned], error):
-            made[judgement.finding.check] = judgement
-        return made, outcome
-    return judgements(prepared.checks, prepared.plan, outcome), outcome
-
-
-class _Watch:
-    """Remembers which task failed last: a broken certificate is raised without saying where."""
-
-    failed: str | None = None
-
-    def __call__(self, event: object) -> None:
-        if getattr(event, "status", None) == "failed":
-            self.failed = event.digest  # pyright: ignore[reportAttributeAccessIssue]
-
-
 def _gated(
     prepared: Prepared,
-    made: dict[str, Judgement],
-    folder: Path,
+    written: Mapping[str, Finding],
     options: Options,
     as_of: dt.date,
     baseline: Results | None,
 ) -> tuple[tuple[Finding, ...], Verdict, Baseline | None]:
-    """Evidence written, every finding with its place in the spec and its command, the gate's word on all of them."""
-    written = write_evidence(folder, made)
+    """Every finding with its place in the spec and its command, and the gate's word on all of them."""
     findings = [
         finding.model_copy(
             update={

@@ -43,8 +43,13 @@ def model_record(prepared: Prepared, store: Store) -> ModelRecord:
     )
 
 
-def data_records(prepared: Prepared, checks: Mapping[str, Check]) -> dict[str, DataRecord]:
-    """Per source its hash, its role, and how many of its rows `checks` take, by class."""
+def data_records(
+    prepared: Prepared, checks: Mapping[str, Check], *, sampled: str | None, paths: Mapping[int, str]
+) -> dict[str, DataRecord]:
+    """Per source its hash, its role, and how many of its rows `checks` take, by class.
+
+    `paths` are pictures of classes, by class index, from the source `sampled`.
+    """
     import numpy as np
 
     classes = prepared.document.model.classes
@@ -63,5 +68,6 @@ def data_records(prepared: Prepared, checks: Mapping[str, Check]) -> dict[str, D
             role=", ".join(LABELS[role] for role in dict.fromkeys(own.values())),
             used=int(used.sum()),
             per_class={label: int(count) for label, count in zip(classes, counts, strict=False)},
+            samples={classes[label]: path for label, path in paths.items()} if name == sampled else {},
         )
     return records

@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auditor.errors import UsageError
 from auditor.records import Finding, Judgement
+
+if TYPE_CHECKING:
+    import numpy as np
 
 RESULTS = "results.json"
 RENDERED = (
@@ -27,6 +30,8 @@ RENDERED = (
 )
 """What speaks of one results.json and is stale once there is another."""
 EVIDENCE = "evidence"
+SAMPLES = "_samples"
+"""Below `evidence/`, a picture of each class; no check can have this name."""
 PENDING = ".auditor-pending"
 """Lies in the folder from when a run claims it until its results.json does, so that a killed run may be repeated."""
 OURS = frozenset({".parquet", ".png", ".svg"})
@@ -71,7 +76,9 @@ def release(folder: Path) -> None:
         folder.rmdir()
 
 
-def write_evidence(folder: Path, judgements: Mapping[str, Judgement]) -> dict[str, Finding]:
+def write_evidence(
+    folder: Path, judgements: Mapping[str, Judgement], samples: Mapping[str, np.ndarray] | None = None
+) -> dict[str, Finding]:
     """Writes all tables and images in the place of an earlier run's; returns the findings with their paths filled in.
 
     The earlier results.json and what was rendered from it go first, so that a run which is killed here leaves no folder
@@ -88,6 +95,8 @@ def write_evidence(folder: Path, judgements: Mapping[str, Judgement]) -> dict[st
         for id_, image in judgement.images.items():
             kept.add(_put(folder / below / f"{id_}.png", lambda path, image=image: _png(path, image)))
         findings[check] = _with_paths(judgement, below)
+    for id_, image in (samples or {}).items():
+        kept.add(_put(folder / EVIDENCE / SAMPLES / f"{id_}.png", lambda path, image=image: _png(path, image)))
     _sweep(folder / EVIDENCE, kept)
     return findings
 

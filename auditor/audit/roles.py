@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 MEMBERS, AUXILIARY = "train", "auxiliary"
 """Names of sources whose role is their name."""
 LABELS = {
-    "member": "members (training)",
-    "non-member": "non-members (evaluation)",
+    "member": "what the model was trained on (members)",
+    "non-member": "what checks look at (non-members)",
     "auxiliary": "what an attacker knows",
 }
 """Roles, as a report words them."""

@@ -13,11 +13,11 @@ def annotate(results: Results) -> None:
     """Prints workflow commands if GITHUB_ACTIONS is true, nothing elsewhere."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return
-    for line in annotations(results):
+    for line in commands(results):
         click.echo(line)
 
 
-def annotations(results: Results) -> list[str]:
+def commands(results: Results) -> list[str]:
     """`::error file=...,line=...,title=...::text` for what blocks, `::warning` for the rest."""
     lines = {finding.check: finding.line for finding in results.findings}
     found = [

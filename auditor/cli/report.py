@@ -19,8 +19,7 @@ def report(run: Path, formats: tuple[str, ...] | None) -> int:
 
     Exit 5 if a format could not be rendered.
     """
-    from auditor.audit.conduct import render_each
-    from auditor.audit.formats import wanted
+    from auditor.audit.rendering import render_each, wanted
     from auditor.records import Results
 
     results = Results.read(run)

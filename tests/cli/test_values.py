@@ -8,7 +8,7 @@ from typing import Any
 import click
 import pytest
 
-from auditor.cli.annotations import annotations
+from auditor.cli.annotations import commands
 from auditor.cli.options import Day, Duration, Names, Size
 from auditor.cli.terminal import seconds, size
 from auditor.cli.verdict import lines
@@ -123,7 +123,7 @@ def test_annotations_name_the_line_and_escape_what_github_reads() -> None:
         reasons=(Reason(check="a", status="fail", text="50 % fail:\nsee"),),
         warnings=("w",),
     )
-    assert annotations(blocked) == [
+    assert commands(blocked) == [
         "::error file=specs/x.yaml,line=17,title=a%3A fail::50 %25 fail:%0Asee",
         "::warning file=specs/x.yaml,title=auditor::w",
     ]
