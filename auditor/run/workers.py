@@ -32,6 +32,7 @@ def on_workers(run: Run, devices: list[str]) -> None:
         while run.agenda:
             _hand_out(run, workers, attempts)
             busy = [worker for worker in workers if worker.task is not None]
+            assert busy or not run.agenda, "tasks are left, none is ready and none is running"
             for ready in wait([worker.pipe for worker in busy]):
                 worker = next(worker for worker in busy if worker.pipe is ready)
                 try:
