@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from auditor.checks.robustness.judgement import Outcome
     from auditor.methods.robustness import Bounds
 
-BEYOND = 1.5
+BEYOND = 3.0
 """How far past the check's radius the curve goes, as a multiple of it."""
 CURVE_POINTS = 61
 PRINTED_CLASSES = 20
@@ -137,7 +137,7 @@ def _curve(check: CertifiedRobustness, outcome: Outcome) -> tuple[Curve, pa.Tabl
         ),
         marks=(
             Mark(axis="x", value=check.epsilon, label=f"ε = {check.epsilon:g}", kind="observed"),
-            Mark(axis="y", value=clean, label=f"right at ε = 0: {clean:.3f}"),
+            Mark(axis="y", value=clean, label=f"right at ε = 0"),
             *_threshold_marks(check, "vra"),
         ),
         stacked=True,
