@@ -60,9 +60,16 @@ def finding(request: pytest.FixtureRequest) -> Finding:
     mark = request.node.get_closest_marker("audit")
     if mark is None:
         pytest.fail("the fixture `finding` needs @pytest.mark.audit(spec, model)", pytrace=False)
-    found = _results(mark, request.config).finding(request.param)
-    _judge(found, _results(mark, request.config))
-    return found
+    return _results(mark, request.config).finding(request.param)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Before the test's body: the gate's word on its finding."""
+    mark = item.get_closest_marker("audit")
+    found = getattr(item, "funcargs", {}).get("finding")
+    if mark is not None and found is not None:
+        _judge(found, _results(mark, item.config))
 
 
 _RESULTS = pytest.StashKey[dict[str, Any]]()

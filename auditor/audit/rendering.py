@@ -33,18 +33,21 @@ def wanted(asked: Sequence[str] | None, declared: Sequence[str] | None) -> tuple
 
 
 def render_each(folder: Path, formats: Sequence[str]) -> tuple[tuple[Path, ...], tuple[RenderError, ...]]:
-    """Renders format by format, so that one which cannot be rendered holds up no other, whatever goes wrong in it."""
+    """Renders all formats; if that fails, format by format, so that one which cannot be holds up no other."""
     from auditor.report import render
 
-    rendered: list[Path] = []
-    unrendered: list[RenderError] = []
-    for name in formats:
-        try:
-            rendered += render(folder, [name])
-        except RenderError as error:
-            unrendered.append(error)
-        except Exception as error:
-            wrapped = RenderError(f"{name}: internal error: {type(error).__name__}: {error}", remedy=MISTAKE)
-            wrapped.__cause__ = error
-            unrendered.append(wrapped)
-    return tuple(dict.fromkeys(rendered)), tuple(unrendered)
+    try:
+        return tuple(render(folder, formats)), ()
+    except Exception:
+        rendered: list[Path] = []
+        unrendered: list[RenderError] = []
+        for name in formats:
+            try:
+                rendered += render(folder, [name])
+            except RenderError as error:
+                unrendered.append(error)
+            except Exception as error:
+                wrapped = RenderError(f"{name}: internal error: {type(error).__name__}: {error}", remedy=MISTAKE)
+                wrapped.__cause__ = error
+                unrendered.append(wrapped)
+        return tuple(rendered), tuple(unrendered)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auditor.errors import HashMismatch
 from auditor.plan import Subject
 from auditor.spec.document import Document, ModelSection
 
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelOnDisk:
-    """The audited model before it is loaded (`auditor.plan.subject.Model`). `base` is the spec's folder."""
+    """The audited model before it is loaded (`auditor.plan.subject.Model`). `base` is the spec's folder.
+
+    Its identity is checked against the spec's pin, since a run that finds everything in the store loads nothing; and
+    results of a model that only --allow-unsafe-load lets in are not found without it.
+    """
 
     section: ModelSection
     file: Path
@@ -30,7 +35,14 @@ class ModelOnDisk:
             return {"weights": None}
         from auditor.sources import model_identity
 
-        return model_identity(self.section, self.file, self.base)
+        found = model_identity(self.section, self.file, self.base)
+        pinned = self.section.sha256
+        if pinned is not None and found["weights"] != pinned.lower():
+            raise HashMismatch(
+                f"model file {self.file} has SHA-256 {found['weights']}, the spec pins {pinned}",
+                remedy="audit the file that was pinned, or pin the new one if it is meant",
+            )
+        return {**found, "unsafe": True} if self.allow_unsafe else found
 
     def identity(self) -> Any:
         return self._identity

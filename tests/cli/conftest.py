@@ -94,7 +94,11 @@ class Project:
         return subprocess.Popen(
             [sys.executable, *start, *arguments],
             cwd=self.folder,
-            env={**os.environ, **self.environment, "PYTHONPATH": str(ROOT)},
+            env={
+                **os.environ,
+                **self.environment,
+                "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

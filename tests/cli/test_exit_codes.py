@@ -20,18 +20,18 @@ def test_0_the_gate_opens(project: Project) -> None:
 
 
 def test_1_a_fail_blocks_and_the_reason_has_its_numbers(project: Project) -> None:
-    project.edit(("accuracy, at_least: 0.5", "accuracy, at_least: 0.999"))
+    project.edit(("accuracy, at_least: 0.5", "accuracy, at_least: 0.98"))
     ended = project.run("check", "spec.yaml", "m.pt", "-o", "out", "-f", "json")
     assert ended.code == 1
     assert "BLOCKED" in ended.out
     verdict = project.results()["verdict"]
     assert verdict["exit_code"] == 1
     assert [reason["check"] for reason in verdict["reasons"]] == ["accuracy"]
-    assert "required at least 0.999, 597 rows" in verdict["reasons"][0]["text"]
+    assert "required at least 0.98, 597 rows" in verdict["reasons"][0]["text"]
 
 
 def test_1_an_expired_waiver(project: Project) -> None:
-    project.edit(("accuracy, at_least: 0.5", "accuracy, at_least: 0.999"))
+    project.edit(("accuracy, at_least: 0.5", "accuracy, at_least: 0.98"))
     waiver = "waivers:\n  - {check: accuracy, reason: r, owner: o, granted: 2026-01-01, expires: 2026-06-30}\n"
     project.edit(("gate:", f"{waiver}gate:"))
     command = ("check", "spec.yaml", "m.pt", "-o", "out", "-f", "json", "--as-of")
@@ -144,7 +144,7 @@ def test_4_errors_alone(project: Project) -> None:
     assert (first["status"], first["code"]) == ("error", "unsupported")
     assert second["status"] == "skipped"
     assert "which failed in robust/first" in second["reason"]
-    project.edit(("accuracy, at_least: 0.5", "accuracy, at_least: 0.999"))
+    project.edit(("accuracy, at_least: 0.5", "accuracy, at_least: 0.98"))
     assert project.run("check", "spec.yaml", "soft.pt", "-o", "out", "-f", "json").code == 1
 
 
@@ -165,7 +165,7 @@ def test_5_results_are_saved_and_rendering_failed(project: Project, monkeypatch:
     assert "apt-get install" in ended.err
     assert project.results()["verdict"]["status"] == "passed"
     assert (project.folder / "out" / "junit.xml").exists()
-    project.edit(("accuracy, at_least: 0.5", "accuracy, at_least: 0.999"))
+    project.edit(("accuracy, at_least: 0.5", "accuracy, at_least: 0.98"))
     assert project.run("check", "spec.yaml", "m.pt", "-o", "out", "-f", "pdf").code == 5
     assert project.run("report", "out", "-f", "pdf").code == 5
     assert project.run("report", "out", "-f", "junit").code == 0
@@ -195,7 +195,7 @@ def wait_for_store(project: Project, *, entries: int, seconds: float = 60) -> No
 
 
 def test_no_gate_states_the_verdict_and_exits_0(project: Project) -> None:
-    project.edit(("accuracy, at_least: 0.5", "accuracy, at_least: 0.999"))
+    project.edit(("accuracy, at_least: 0.5", "accuracy, at_least: 0.98"))
     ended = project.run("check", "spec.yaml", "m.pt", "-o", "out", "-f", "json", "--no-gate")
     assert ended.code == 0
     assert "BLOCKED" in ended.out

@@ -31,15 +31,15 @@ def pytest_in(project: Project, *arguments: str) -> subprocess.CompletedProcess[
 
 
 def test_each_finding_is_one_outcome(project: Project) -> None:
-    project.edit(("accuracy, at_least: 0.5", "accuracy, at_least: 0.999"))
+    project.edit(("accuracy, at_least: 0.5", "accuracy, at_least: 0.98"))
     project.add_check(
-        "  fair:\n    type: quality.accuracy\n    severity: warn\n    require: {metric: accuracy, at_least: 0.999}\n"
+        "  fair:\n    type: quality.accuracy\n    severity: warn\n    require: {metric: accuracy, at_least: 0.98}\n"
     )
     Path("test_audit.py").write_text(TEST)
     done = pytest_in(project)
     assert done.returncode == 1
     assert "FAILED test_audit.py::test_model[accuracy]" in done.stdout
-    assert "required at least 0.999, 597 rows" in done.stdout
+    assert "required at least 0.98, 597 rows" in done.stdout
     assert "PASSED test_audit.py::test_model[robust/attacked]" in done.stdout
     assert "PASSED test_audit.py::test_model[fair]" in done.stdout
     assert "fair (severity warn): Fails" in done.stdout
@@ -48,7 +48,7 @@ def test_each_finding_is_one_outcome(project: Project) -> None:
 
 
 def test_a_waived_one_is_an_expected_failure_and_selection_is_obeyed(project: Project) -> None:
-    project.edit(("accuracy, at_least: 0.5", "accuracy, at_least: 0.999"))
+    project.edit(("accuracy, at_least: 0.5", "accuracy, at_least: 0.98"))
     assert (
         project.run("waive", "spec.yaml", "accuracy", "--reason", "r", "--owner", "o", "--expires", "2099-01-01").code
         == 2

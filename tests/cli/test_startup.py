@@ -42,7 +42,7 @@ def test_help_imports_nothing_that_computes(project: Project, arguments: list[st
         (["explain", "unsupported"], 0),
         (["check", "spec.yaml", "absent.pt"], 3),
     ],
-    ids=" ".join,
+    ids=str,
 )
 def test_the_light_world_stays_light(project: Project, arguments: list[str], code: int) -> None:
     ended = project.apart(*arguments, code=PROBE.format(code=code, names=HEAVY))
