@@ -10,6 +10,7 @@ from pydantic import model_validator
 from auditor.checks.influence.demand import METRICS, REGIONAL, Budgeted, Demand, Demanded
 from auditor.checks.influence.explaining import (
     Explained,
+    batch_size,
     channel_mean,
     column_deviations,
     explain_rows,
@@ -99,6 +100,7 @@ require: {metric: mass, region: {border: 1}, sign: abs, at_most: 0.5, for_at_lea
                 distribution=self.distribution,
                 baseline=baseline,
                 units=self.units,
+                batch_size=batch_size(build.input_shape),
             )
 
         def scored(explained: Ref[Explained]) -> Ref[Any]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import bisect
 import math
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from auditor.checks.common.conclude import decide
-from auditor.checks.influence.demand import Demand
+from auditor.checks.influence.demand import RANGES, Demand
 from auditor.records import Status
-from auditor.statistics import Interval, bootstrap_mean, clopper_pearson
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from auditor.statistics import Interval
+
 FEWEST_FOR_BOOTSTRAP = 20
+RESAMPLES = 9999
 
 
 class Tally(NamedTuple):
@@ -39,6 +40,8 @@ def tally(
     `for: all` is decided by the rows at hand, with the exact bound on the rate beside it.
     """
     import numpy as np
+
+    from auditor.statistics import Interval, clopper_pearson
 
     defined = np.isfinite(values)
     holds = np.zeros(len(values), dtype=bool)
@@ -66,48 +69,28 @@ def holding_needed(
     rows: int, demand: Demand, *, confidence: float, claim: Literal["population", "sample"]
 ) -> int | None:
     """The fewest of `rows` that must satisfy the predicate for a pass; None if not even all of them would do."""
+    from auditor.statistics import successes_to_pass
+
     if demand.quantifier == "all":
         return rows if rows else None
     assert demand.for_at_least is not None
-    share = demand.for_at_least
-
-    def enough(holding: int) -> bool:
-        if claim == "sample":
-            return holding >= share * rows
-        return clopper_pearson(holding, rows, confidence=confidence).low >= share
-
-    fewest = bisect.bisect_left(range(rows + 1), True, key=enough)
-    return fewest if fewest <= rows else None
+    if claim == "sample":
+        return math.ceil(demand.for_at_least * rows)
+    return successes_to_pass(rows, demand.for_at_least, confidence=confidence)
 
 
 def rows_for_a_pass(demand: Demand, *, confidence: float, claim: Literal["population", "sample"]) -> int:
     """The fewest rows with which a pass is possible at all: ln α / ln q where all of them hold, α = 1 - confidence."""
+    from auditor.statistics import trials_needed
+
     if claim == "sample" or demand.quantifier == "all":
         return 1
     if demand.quantifier == "mean":
         return FEWEST_FOR_BOOTSTRAP
     assert demand.for_at_least is not None
-    return math.ceil(math.log(1 - confidence) / math.log(demand.for_at_least) - 1e-9)
-
-
-def rows_that_would_decide(value: float, demand: Demand, *, confidence: float, limit: int = 1 << 24) -> int | None:
-    """About how many rows would decide if the rate stayed at `value`; None if it lies too near the demand to tell."""
-    assert demand.for_at_least is not None
-    rows = 1
-    while rows <= limit:
-        rate = clopper_pearson(round(value * rows), rows, confidence=confidence)
-        if decide(rate, at_least=demand.for_at_least) is not Status.INCONCLUSIVE:
-            break
-        rows *= 2
-    if rows > limit:
-        return None
-    low, high = rows // 2, rows
-    while high - low > max(1, low // 50):
-        middle = (low + high) // 2
-        rate = clopper_pearson(round(value * middle), middle, confidence=confidence)
-        decided = decide(rate, at_least=demand.for_at_least) is not Status.INCONCLUSIVE
-        low, high = (low, middle) if decided else (middle, high)
-    return high
+    needed = trials_needed(at_least=demand.for_at_least, confidence=confidence)
+    assert needed is not None
+    return needed
 
 
 def _mean(
@@ -122,7 +105,7 @@ def _mean(
     """Undefined rows that count are given the value that speaks most against the claim."""
     import numpy as np
 
-    from auditor.checks.influence.demand import RANGES
+    from auditor.statistics import Interval
 
     low, high = RANGES[demand.metric]
     worst = low if demand.at_least is not None else high if math.isfinite(high) else np.nanmax(values, initial=0.0)
@@ -133,5 +116,19 @@ def _mean(
     elif len(filled) < FEWEST_FOR_BOOTSTRAP:
         return value, None, Status.INCONCLUSIVE
     else:
-        interval = bootstrap_mean(filled, confidence=confidence, seed=seed)
+        interval = _bootstrapped(filled, confidence=confidence, seed=seed)
     return value, interval, decide(interval, at_least=demand.at_least, at_most=demand.at_most)
+
+
+def _bootstrapped(values: np.ndarray, *, confidence: float, seed: int) -> Interval:
+    """Bias-corrected bootstrap bounds on the mean of the distribution that `values` come from."""
+    import numpy as np
+
+    from auditor.statistics import bca_interval, resampled
+
+    def means(weights: np.ndarray) -> np.ndarray:
+        return weights @ values / len(values)
+
+    replicates = resampled(means, [len(values)], resamples=RESAMPLES, seed=seed)
+    observed = float(values.mean())
+    return bca_interval(replicates, observed, values - observed, low=confidence, high=confidence)

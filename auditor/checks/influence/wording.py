@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from auditor.checks.influence.demand import Demand, region_text
-from auditor.checks.influence.tally import Tally, holding_needed, rows_for_a_pass, rows_that_would_decide
+from auditor.checks.influence.tally import Tally, holding_needed, rows_for_a_pass
 from auditor.records import Status
 from auditor.spec.rows import Where
 
@@ -98,6 +98,8 @@ def summary(check: ExplanationCriterion, found: Tally, *, median: float | None, 
 
 def opens_when(check: ExplanationCriterion, found: Tally) -> str | None:
     """What would make it pass; None where it does."""
+    from auditor.statistics import trials_to_decide
+
     if found.status is Status.PASS:
         return None
     demand = check.demand
@@ -109,9 +111,10 @@ def opens_when(check: ExplanationCriterion, found: Tally) -> str | None:
     needed = holding_needed(found.n, demand, confidence=check.confidence, claim=check.claim)
     text = f"{needed} of the {found.n} rows must satisfy it; {found.holding} do."
     if found.status is Status.INCONCLUSIVE and found.value is not None:
-        decisive = rows_that_would_decide(found.value, demand, confidence=check.confidence)
+        assert demand.for_at_least is not None
+        decisive = trials_to_decide(found.value, demand.for_at_least, confidence=check.confidence)
         if decisive is not None:
-            text += f" At the observed rate, about {decisive} rows would decide."
+            text += f" At the observed rate, about {decisive:,} rows would decide."
     return text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from auditor.tensors import Inputs
@@ -14,8 +14,10 @@ from auditor.terms import Distribution, Gaussian, Linear, Point, Population, Uni
 __all__ = ["Distribution", "Gaussian", "Linear", "Point", "Population", "Uniform", "baseline_of", "blurred", "sample"]
 
 
-def baseline_of(distribution: Linear, z: Float[Tensor, "batch *slice"]) -> Float[Tensor, "batch *slice"]:
-    """Where each row's line begins, as a view where it can be one.
+def baseline_of(
+    distribution: Linear, z: Float[Tensor, "batch *slice"], rows: Int64[Tensor, " batch"]
+) -> Float[Tensor, "batch *slice"]:
+    """Where the line of each of `rows` begins, as a view where it can be one; a tensor is for all rows or has one each.
 
     Raises ValueError for a tensor that does not fit the slice, and for `mean` or a file, which are data: whoever holds
     the data passes the tensor.
@@ -27,8 +29,9 @@ def baseline_of(distribution: Linear, z: Float[Tensor, "batch *slice"]) -> Float
             raise ValueError(f"the baseline {name!r} is data this function does not have; pass it as a tensor")
         case Tensor() as tensor:
             try:
-                return tensor.to(z).expand(z.shape)
-            except RuntimeError:
+                each = tensor[rows.to(tensor.device)] if tensor.ndim == z.ndim and len(tensor) > 1 else tensor
+                return each.to(z).expand(z.shape)
+            except (RuntimeError, IndexError):
                 found, wanted = tuple(tensor.shape), tuple(z.shape[1:])
                 raise ValueError(f"a baseline of shape {found} does not fit a slice of shape {wanted}") from None
         case number:

@@ -128,22 +128,27 @@ def between(model: nn.Module, graph: fx.Graph, start: fx.Node, end: fx.Node) -> 
     return fx.GraphModule(model, piece)
 
 
-def affine_prefix(model: nn.Module) -> Cut:
+def affine_prefix(model: nn.Module, x: Tensor) -> Cut:
     """The network's leading affine operations as h, the rest as g; h is the identity where nothing can be split off.
 
     What comes before the first non-linearity need not be evaluated along a straight line: there it is a straight line
-    too, and the gradient behind it is one linear map of the mean gradient before it.
+    too, and the gradient behind it is one linear map of the mean gradient before it. Where a first convolution widens
+    the input it stays in g, as points of the line are then cheaper to hold before it than behind it.
     """
     try:
         graph, _ = trace(model)
     except Unsupported:
         return Cut(identity, model)
     source = end = _source(graph)
+    candidates = []
     while len(end.users) == 1 and _is_affine(model, user := next(iter(end.users)), end):
-        end = user
-    if end is source or end.op == "output":
-        return Cut(identity, model)
-    return Cut(between(model, graph, source, end), between(model, graph, end, _output(graph)))
+        candidates.append(end := user)
+    for end in reversed(candidates):
+        before = between(model, graph, source, end)
+        with torch.no_grad():
+            if before(x[:1]).numel() <= x[:1].numel():
+                return Cut(before, between(model, graph, end, _output(graph)))
+    return Cut(identity, model)
 
 
 _AFFINE = (

@@ -23,7 +23,7 @@ require: {metric: mass, region: {border: 2}, sign: abs, at_most: 0.45, for_at_le
 
 
 def bars(seed: int, rows: int, *, patch: bool) -> tuple[Tensor, Tensor]:
-    """12x12 images in noise: a bar in the middle, vertical (0) or horizontal (1); with `patch`, a white corner for 1."""
+    """12x12 noise with a bar in the middle, vertical (0) or horizontal (1); with `patch`, a white corner for 1."""
     generator = torch.Generator().manual_seed(seed)
     y = torch.randint(2, (rows,), generator=generator)
     x = 0.5 * torch.rand(rows, 1, 12, 12, generator=generator)

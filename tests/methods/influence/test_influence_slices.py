@@ -106,12 +106,20 @@ def test_layers_go_by_the_networks_own_names_within_a_wrapper() -> None:
 
 def test_the_affine_prefix_is_as_long_as_it_can_be() -> None:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(12, 5), nn.ReLU(), nn.Linear(5, 2)).double()
+    model = nn.Sequential(nn.Conv2d(2, 9, 3), nn.Flatten(), nn.Linear(36, 5), nn.ReLU(), nn.Linear(5, 2)).double()
     x = torch.randn(4, 2, 4, 4, dtype=torch.float64)
-    h, g = affine_prefix(model)
+    h, g = affine_prefix(model, x)
     assert h(x).shape == (4, 5)
     torch.testing.assert_close(g(h(x)), model(x))
     torch.testing.assert_close(h(0.5 * (x + x.flip(0))), 0.5 * (h(x) + h(x.flip(0))))
+
+
+def test_the_affine_prefix_ends_before_it_widens_the_input() -> None:
+    model = nn.Sequential(nn.Identity(), nn.Conv2d(2, 9, 3), nn.ReLU())
+    x = torch.randn(4, 2, 4, 4)
+    h, g = affine_prefix(model, x)
+    assert torch.equal(h(x), x)
+    assert torch.equal(g(x), model(x))
 
 
 def test_scaling_in_python_code_is_affine_and_squaring_is_not() -> None:
@@ -127,6 +135,6 @@ def test_scaling_in_python_code_is_affine_and_squaring_is_not() -> None:
 
     x = torch.randn(4, 4)
     for square in (False, True):
-        h, _ = affine_prefix(Scaled(square))
+        h, _ = affine_prefix(Scaled(square), x)
         assert h(x).shape == (4, 4 if square else 3)
         torch.testing.assert_close(h(0.5 * (x + x.flip(0))), 0.5 * (h(x) + h(x.flip(0))))
