@@ -137,7 +137,7 @@ def _curve(check: CertifiedRobustness, outcome: Outcome) -> tuple[Curve, pa.Tabl
         ),
         marks=(
             Mark(axis="x", value=check.epsilon, label=f"ε = {check.epsilon:g}", kind="observed"),
-            Mark(axis="y", value=clean, label=f"right at ε = 0"),
+            Mark(axis="y", value=clean, label="right at ε = 0"),
             *_threshold_marks(check, "vra"),
         ),
         stacked=True,

@@ -36,7 +36,8 @@ def matrix_norm_upper(weight: Tensor, *, entry_error: float = 0.0) -> float:
 def gram_eigenvalue_upper(matrices: Tensor, *, at_least: float = 0.0) -> float:
     """Never below the largest squared singular value of any of `matrices` [batch, rows, columns], real or complex.
 
-    |fl(WᴴW) − WᴴW| ≤ γ_n |W|ᴴ|W| entry by entry (Higham 3.5), whose norm is at most ‖W‖²_F.
+    |fl(WᴴW) − WᴴW| ≤ γ_n |W|ᴴ|W| entry by entry (Higham 3.5), whose norm is at most ‖W‖²_F. Presumes
+    conventional multiplication in any order of summation: no Strassen, no three-product complex multiplication.
     """
     rows, columns = matrices.shape[-2:]
     tall = matrices if rows >= columns else matrices.mH
