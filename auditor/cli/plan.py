@@ -95,12 +95,15 @@ def tree(prepared: Prepared, cost: Estimate) -> list[str]:
                 final = position == len(task.inputs) - 1
                 walk(below, stem + ("   " if last else "│  "), final)
 
+    powers = power(prepared)
     undecided = {item.check: item for item in prepared.plan.undecidable}
     missing = {item.check: item for item in prepared.plan.unavailable}
     for name, check in prepared.checks.items():
         if name in prepared.plan.left_out:
             continue
         shown.append(f"{bold(name)}  {dim(check.type)}")
+        if name in powers:
+            shown.append(f"   {dim(power_text(*powers[name]))}")
         if name in undecided:
             item = undecided[name]
             shown.append(
@@ -111,6 +114,30 @@ def tree(prepared: Prepared, cost: Estimate) -> list[str]:
         else:
             walk(prepared.plan.judgements[name].digest, "   ", True)
     return shown
+
+
+def power(prepared: Prepared) -> dict[str, tuple[int, int | None]]:
+    """Per check its rows and the fewest with which it could pass; left out where only the model can tell how many.
+
+    The second is None where no number of rows would be too few.
+    """
+    from auditor.checks.common.ops import COMMON
+    from auditor.plan import Builder
+
+    build = Builder(prepared.subject, common=COMMON, environment=prepared.plan.environment)
+    known = {}
+    for name, check in prepared.checks.items():
+        if name in prepared.plan.left_out or check.over is None:
+            continue
+        rows = build.count(check.over, check.where)
+        if rows is not None:
+            known[name] = (rows, check.rows_needed(0))
+    return known
+
+
+def power_text(rows: int, needed: int | None) -> str:
+    """ "597 rows, a pass takes at least 59"."""
+    return f"{rows} rows" + ("" if needed is None else f", a pass takes at least {needed}")
 
 
 def summary(prepared: Prepared, cost: Estimate) -> list[str]:
@@ -160,6 +187,7 @@ def as_data(prepared: Prepared, cost: Estimate) -> dict[str, Any]:
             for digest, task in plan.tasks.items()
         ],
         "checks": {name: ref.digest for name, ref in plan.judgements.items()},
+        "power": {name: {"rows": rows, "needed": needed} for name, (rows, needed) in power(prepared).items()},
         "undecidable": [{"check": item.check, "rows": item.rows, "needed": item.needed} for item in plan.undecidable],
         "unavailable": [{"check": item.check, "reasons": list(item.reasons)} for item in plan.unavailable],
         "left_out": list(plan.left_out),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,15 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from auditor.cli.terminal import bold, dim, fit, mark, say, seconds, width, word
-from auditor.gate.wording import distinguishing, number, sentence
+from auditor.gate.wording import number, sentence
 from auditor.records import Finding, Results, Status
 
 if TYPE_CHECKING:
     from auditor.audit.conduct import Audited
 
 STATUS = len("inconclusive")
-VALUE = 25
-"""Columns of the longest usual `0.947 [0.925, 0.963]`."""
 
 
 def header(spec: Path, model: Path) -> None:
@@ -45,16 +44,17 @@ def show(audited: Audited, *, quiet: bool = False, verbose: bool = False) -> Non
 def lines(results: Results) -> list[str]:
     """One line a check: status, name, value with interval, threshold. What was not selected is one line in all."""
     shown = [finding for finding in results.findings if not _left_out(finding)]
-    demands = [_demand(finding) for finding in shown]
-    room = width() - 2 - STATUS - 2 - VALUE - 2 - max((len(text) for text in demands), default=0) - 2
-    name = min(max((len(finding.check) for finding in shown), default=0), max(room, 16))
+    values, demands = [_value(finding) for finding in shown], [_demand(finding) for finding in shown]
+    value = max((len(text) for text in values), default=0)
+    fixed = 2 + STATUS + 2 + 2 + value + 2 + max((len(text) for text in demands), default=0)
+    longest = max((len(finding.check) for finding in shown), default=0)
+    name = min(longest, max(width() - fixed, 16))
     listed = []
-    for finding, demand in zip(shown, demands, strict=True):
+    for finding, measured, demand in zip(shown, values, demands, strict=True):
         status = _status(finding)
-        value = _value(finding)
         listed.append(
             f"{mark(status)} {word(status)}{' ' * (STATUS - len(status))}  {fit(finding.check, name)}  "
-            f"{value.ljust(VALUE)}  {dim(demand)}"
+            f"{measured.ljust(value)}  {dim(demand)}"
         )
     hidden = len(results.findings) - len(shown)
     if hidden:
@@ -119,14 +119,20 @@ def _left_out(finding: Finding) -> bool:
 
 
 def _value(finding: Finding) -> str:
+    """ "0.9471 [0.9251, 0.9632]"; the verdict's reasons have every digit that decides."""
     if finding.value is None and finding.interval is None:
         return "–"
     low, high = finding.interval or (None, None)
-    digits = min(6, distinguishing(finding.value, low, high))
-    value = number(finding.value, min(digits, 4) if digits == 4 else digits)
     if low is None or low == high:
-        return value
-    return f"{value} [{number(low, digits)}, {number(high, digits)}]"
+        return _short(finding.value)
+    return f"{_short(finding.value)} [{_short(low)}, {_short(high)}]"
+
+
+def _short(value: float | None) -> str:
+    """Four decimals at most below one, four significant digits above."""
+    if value is None or not math.isfinite(value) or abs(value) >= 1:
+        return number(value)
+    return number(round(value, 4)) if value == 0 or abs(value) >= 0.00005 else f"{value:.0e}"
 
 
 def _demand(finding: Finding) -> str:

@@ -77,6 +77,7 @@ class TestPlan:
         assert ended.code == 0
         assert "accuracy  quality.accuracy" in ended.out
         assert "└─ judge" in ended.out
+        assert "597 rows, a pass takes at least 5" in ended.out
         assert "0 in the store" in ended.out
         assert max(len(line) for line in ended.out.splitlines()) <= 80
         assert project.run(*CHECK).code == 0
@@ -92,6 +93,7 @@ class TestPlan:
         assert set(planned["checks"].values()) <= digests
         assert all(set(task["inputs"]) <= digests for task in planned["tasks"])
         assert planned["estimate"]["to_compute"] == len(digests)
+        assert planned["power"]["accuracy"] == {"rows": 597, "needed": 5}
 
     def test_nothing_runs(self, own_store) -> None:
         project: Project = own_store("store")
