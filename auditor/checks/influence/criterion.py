@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+MAX_STEPS = 1024
+STEPS_AT_RANDOM = 64
+"""Random weights are judged roughly: with their small differences completeness would take most rows to the cap."""
+
+
 class ExplanationCriterion(Query, Check):
     """{require} holds of what the model's {quantity} rests on."""
 
@@ -88,7 +93,7 @@ require: {metric: mass, region: {border: 1}, sign: abs, at_most: 0.5, for_at_lea
         baseline = build.add(channel_mean, inputs=train) if mean else None
         scale = build.add(column_deviations, inputs=train) if demand.scale == "per_std" else None
 
-        def explained(model: Ref[Any]) -> Ref[Explained]:
+        def explained(model: Ref[Any], *, max_steps: int) -> Ref[Explained]:
             return build.add(
                 explain_rows,
                 model=model,
@@ -100,6 +105,7 @@ require: {metric: mass, region: {border: 1}, sign: abs, at_most: 0.5, for_at_lea
                 distribution=self.distribution,
                 baseline=baseline,
                 units=self.units,
+                max_steps=max_steps,
                 batch_size=batch_size(build.input_shape),
             )
 
@@ -119,9 +125,10 @@ require: {metric: mass, region: {border: 1}, sign: abs, at_most: 0.5, for_at_lea
                 feature_names=names,
             )
 
-        trained = explained(build.model())
+        trained = explained(build.model(), max_steps=MAX_STEPS)
         values = scored(trained)
-        random = explained(build.add(randomised_copy, model=build.model(), seed=self.seed))
+        copy = build.add(randomised_copy, model=build.model(), seed=self.seed)
+        random = explained(copy, max_steps=STEPS_AT_RANDOM)
         shown = build.add(
             extremes,
             values=values,

@@ -63,6 +63,7 @@ def explain_rows(
     distribution: Distribution,
     baseline: Tensor | None,
     units: Units,
+    max_steps: int,
     batch_size: int,
     device: str = "cpu",
     progress: Any = None,
@@ -88,6 +89,7 @@ def explain_rows(
         distribution=distribution,
         units=units,
         labels=labels[rows].to(device),
+        max_steps=max_steps,
         batch_size=batch_size,
         progress=progress,
     )

@@ -113,9 +113,10 @@ def _examples(
     ordered = [rank for rank in ("best", "median", "worst") if rank in tiles]
     said = "; ".join(f"{tiles[rank].title.lower()} ({tiles[rank].note})" for rank in ordered)
     size = wording.sized(check, check.unit)
-    detail = f"Number: {wording.measured(check)}."
+    detail = f"The number is the {wording.measured(check)}."
     if maps is not None:
-        detail += f" Overlay: {size}, brighter is more." + (" The dashed line bounds the region." if boxes else "")
+        outline = " The dashed line bounds the region." if boxes else ""
+        detail = f"Left the input, right its {size}, brighter is more.{outline} {detail}"
     grid = ImageGrid(
         id="examples",
         caption=f"{', '.join(ordered).capitalize()} row.".replace("median, worst", "median and worst"),
@@ -139,6 +140,9 @@ def _histogram(check: ExplanationCriterion, values: np.ndarray, found: Tally, sh
     if demand.metric == "mass" and shown.region is not None:
         even = float(shown.region.double().mean())
         marks.append(Mark(axis="x", value=even, label=f"even spread {even:.3f}"))
+    if demand.metric == "top_k_overlap" and shown.profile and demand.k:
+        chance = demand.k / len(shown.profile)
+        marks.append(Mark(axis="x", value=chance, label=f"by chance {chance:.3f}"))
     if demand.metric == "mass_lift":
         marks.append(Mark(axis="x", value=1.0, label="even spread"))
     side = "above" if demand.at_most is not None else "below"
@@ -165,7 +169,7 @@ def _profile(check: ExplanationCriterion, profile: dict[str, float]) -> tuple[Ba
     noun = "feature" if check.slice.layer is None else "unit"
     bars = Bars(
         id="profile",
-        caption=f"{ranked[0][0]} has the largest mean share.",
+        caption=f"{ranked[0][0][:1].upper()}{ranked[0][0][1:]} has the largest mean share.",
         detail=f"Mean share of {size} by {noun}, the {len(ranked)} largest of {len(profile)}.",
         alt=f"Bars of the mean share of {size}: "
         + ", ".join(f"{name} {value:.3f}" for name, value in ranked[:3])

@@ -122,7 +122,6 @@ def _mean(
 
 def _bootstrapped(values: np.ndarray, *, confidence: float, seed: int) -> Interval:
     """Bias-corrected bootstrap bounds on the mean of the distribution that `values` come from."""
-    import numpy as np
 
     from auditor.statistics import bca_interval, resampled
 

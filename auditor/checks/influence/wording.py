@@ -56,7 +56,7 @@ def measured(check: ExplanationCriterion) -> str:
         case "share":
             return f"share of {size} that belongs to {_region(demand)}"
         case "top_k_overlap":
-            return f"share of the top {demand.k} units in common with other rows of the label"
+            return f"overlap of the top {demand.k} units within the label"
         case metric:
             return metric.replace("_", " ")
 
