@@ -13,6 +13,7 @@ every file has the hash that `entry.json` states; anything else counts as absent
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -73,7 +74,8 @@ class Store:
             value = decode(_load(folder, header["files"]), modules=[task.op.function.__module__])
         except RecordError:
             raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except Exception as error:
+            # Each library has errors of its own for a file that is damaged, or that another process is replacing.
             raise RecordError(f"store entry {task.digest[:12]} cannot be read: {error}") from None
         with contextlib.suppress(OSError):
             os.utime(folder)
@@ -189,12 +191,12 @@ class Store:
 
     def _publish(self, folder: Path, place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
-        for _ in range(8):
+        for _ in range(100):
             try:
                 os.rename(folder, place)
                 return
-            except OSError:
-                if not place.exists():
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
                 self.remove(place.name)
         raise RecordError(f"store entry {place.name[:12]} cannot be replaced", remedy=f"remove {place}")

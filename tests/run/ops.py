@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import time
 import weakref
-import weakref
-import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,14 +17,6 @@ import pyarrow as pa
 from auditor.errors import CertificateBroken, Unsupported
 from auditor.plan.op import op
 from auditor.records import EvidenceKind, Finding, Judgement, Status
-
-GIVEN: list[weakref.ref[np.ndarray]] = []
-"""What `broken` was given in this process."""
-
-
-GIVEN: list[weakref.ref[np.ndarray]] = []
-"""What `broken` was given in this process."""
-
 
 GIVEN: list[weakref.ref[np.ndarray]] = []
 """What `broken` was given in this process."""
@@ -107,10 +97,6 @@ def judge(*, table: pa.Table, at_least: float, check: str) -> Judgement:
 @op(version=1)
 def broken(*, x: Any, kind: str) -> Any:
     called(f"broken {kind}")
-    if isinstance(x, np.ndarray):
-        GIVEN.append(weakref.ref(x))
-    if isinstance(x, np.ndarray):
-        GIVEN.append(weakref.ref(x))
     if isinstance(x, np.ndarray):
         GIVEN.append(weakref.ref(x))
     if kind == "unsupported":
