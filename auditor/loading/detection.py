@@ -140,6 +140,6 @@ def _strange(data: bytes) -> tuple[str, ...]:
                     strings.append(memo.get(int(argument or 0), ""))
                 end = (position or 0) + 1
         except Exception:
-            break
+            break  # cut off or malformed; what was seen before counts
         data = data[end:]
     return tuple(name for name in found if name not in allowed)

@@ -6,11 +6,25 @@ import warnings
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from auditor.errors import LoadRefused, ModelError
 from auditor.loading.detection import Kind, strange_globals
 from auditor.loading.weights import SAVE_SAFELY
+
+
+class _Exported(nn.Module):
+    """An exported program: it is in the mode it was exported in, and torch refuses to be asked for another."""
+
+    def __init__(self, program: nn.Module) -> None:
+        super().__init__()
+        self.program = program
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.program(x)
+
+    def train(self, mode: bool = True) -> _Exported:
+        return self
 
 
 def refuse(path: Path, kind: Kind) -> LoadRefused:
@@ -30,7 +44,7 @@ def load_unsafe(path: Path, kind: Kind) -> nn.Module:
             if kind is Kind.TORCHSCRIPT:
                 module = torch.jit.load(path, map_location="cpu")
             elif kind is Kind.EXPORTED:
-                module = torch.export.load(path).module()
+                module = _Exported(torch.export.load(path).module())
             else:
                 module = torch.load(path, map_location="cpu", weights_only=False)
     except Exception as error:

@@ -21,16 +21,17 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """The tensors of a file torch.save wrote. Raises LoadRefused if it holds more than weights, ModelError if it is
     broken."""
     try:
-        with warnings.catch_warnings():
+        # Given a stream, torch goes by the bytes; given a name, by its ending too.
+        with warnings.catch_warnings(), path.open("rb") as stream:
             warnings.simplefilter("ignore")
-            found: Any = torch.load(path, map_location="cpu", weights_only=True)
+            found: Any = torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise LoadRefused(
-            f"model file {path.name} holds more than weights: {str(error).splitlines()[0]}", remedy=SAVE_SAFELY
+            f"model file {path.name} holds more than weights: {_first_line(error)}", remedy=SAVE_SAFELY
         ) from error
     except Exception as error:
         raise ModelError(
-            f"model file {path.name} is cut off or damaged: {str(error).splitlines()[0]}", remedy="copy it again"
+            f"model file {path.name} is cut off or damaged: {_first_line(error)}", remedy="copy it again"
         ) from error
     if isinstance(found, Mapping):
         nested = next((key for key in NESTED if isinstance(found.get(key), Mapping)), None)
@@ -90,6 +91,10 @@ def _remedy(missing: list[str], unexpected: list[str]) -> str:
         if missing and stripped == set(missing):
             return f"the names start with {prefix!r}; save the inner module's state_dict(), without its wrapper"
     return "name the architecture the file was trained with, and its model.arguments"
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _some(names: Sequence[str], between: str = ", ") -> str:

@@ -16,7 +16,7 @@ from tests.loading.sections import section
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     files = {
-        "net.py": "import torch\nfrom blocks import conv\nfrom blocks.dense import layer\nimport numpy as np\n\ndef build(): ...\n",
+        "net.py": "import torch, numpy\nfrom blocks import conv\nfrom blocks.dense import layer\n\ndef build(): ...\n",
         "blocks/__init__.py": "from . import conv\n",
         "blocks/conv.py": "from .inner.deep import thing\n",
         "blocks/dense.py": "layer = 1\n",
@@ -100,7 +100,7 @@ def test_the_projects_own_layers_count(project):
 
 def test_errors_name_the_file(project):
     (project / "blocks/dense.py").write_text("layer = = 1\n")
-    with pytest.raises(ModelError, match="dense.py:1: architecture cannot be parsed"):
+    with pytest.raises(ModelError, match=r"dense\.py:1: architecture cannot be parsed"):
         identity(project)
     with pytest.raises(ModelError, match="module 'no_such' is not found"):
         identity(project, "no_such:build")

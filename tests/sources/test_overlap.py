@@ -12,7 +12,6 @@ from auditor.sources import Part, manifest, overlaps, refuse_overlaps
 from tests.sources.section import Source
 from tests.sources.writing import huggingface, write
 
-
 VALUES = st.lists(st.integers(0, 9), min_size=1, max_size=8)
 
 

@@ -79,7 +79,8 @@ class _Translation:
         self.steps: list[Step] = []
         self.source = inputs[0].name
         self.values[self.source] = torch.zeros(PROBE_ROWS, *input_shape)
-        sizes = tuple(size.dim_value for size in inputs[0].type.tensor_type.shape.dim)[1:]
+        batch, *rest = (size.dim_value for size in inputs[0].type.tensor_type.shape.dim)
+        self.single, sizes = batch == 1, tuple(rest)
         if sizes and 0 not in sizes and sizes != input_shape:
             if len(input_shape) != 1 or int(np.prod(sizes)) != input_shape[0]:
                 raise ModelError(
@@ -127,7 +128,7 @@ class _Translation:
         elif len(variables) == 1 and node.op_type in LAYERS:
             constants = {place: self.constants[each] for place, each in enumerate(inputs) if each in self.constants}
             value = self.values[variables[0]]
-            call = Call(name, node.op_type, attributes, constants, value, inputs.index(variables[0]))
+            call = Call(name, node.op_type, attributes, constants, value, inputs.index(variables[0]), self.single)
             self._layer(name, variables[0], LAYERS[node.op_type](call), node.output[0])
         else:
             raise self._unknown(node, name)

@@ -29,6 +29,8 @@ class Call(NamedTuple):
     """A probe of the first input that is no constant, [3, ...]."""
     position: int
     """Which of the inputs that is."""
+    single: bool
+    """Whether the graph is written for a batch of exactly one input, so that a leading 1 means the batch."""
 
     def unsupported(self, why: str) -> ModelError:
         return ModelError(
@@ -275,14 +277,14 @@ def _reshape(call: Call) -> nn.Module:
     if sizes is None:
         raise call.unsupported("to a shape that depends on the input is not supported")
     shape = call.value.shape
-    first = len(call.value) if sizes[0] in (0, -1, 1, len(call.value)) else None
+    of_batch = sizes[0] in (0, -1, len(call.value)) or (sizes[0] == 1 and call.single)
     rest = [shape[place] if size == 0 and not call.attributes.get("allowzero") else size
             for place, size in enumerate(sizes) if place]  # fmt: skip
     total = math.prod(shape[1:])
     known = math.prod(size for size in rest if size != -1)
     if -1 in rest and known and total % known == 0:
         rest[rest.index(-1)] = total // known
-    if first is None or -1 in rest or math.prod(rest) != total:
+    if not of_batch or -1 in rest or math.prod(rest) != total:
         raise call.unsupported(f"to {sizes} would mix the inputs of a batch")
     return nn.Flatten() if rest == [total] else Reshape(tuple(rest))
 
