@@ -72,7 +72,8 @@ def _archive(path: Path) -> Kind:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise ModelError(f"model file {path.name} is cut off or damaged: {error}", remedy="copy it again") from error
     names = {PurePosixPath(entry.filename).parts[-1] for entry in entries if entry.filename.strip("/")}
-    parts = {part for entry in entries for part in PurePosixPath(entry.filename).parts}
+    # The outermost folder is named after the file, so `code.pt` and `models.pt` say nothing by theirs.
+    parts = {part for entry in entries for part in PurePosixPath(entry.filename).parts[1:]}
     if (
         names & {"constants.pkl", "attributes.pkl"}
         or parts & {"code"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditor.errors import DataError, HashMismatch
-from auditor.sources.encodings import TRAIN, Declared, Encoding, fit, parse
+from auditor.sources.encodings import TRAIN, Encoding, fit, parse
 from auditor.sources.labels import class_indices, refuse_other_classes
 from auditor.sources.opening import open_source, resolve
 from auditor.sources.reader import Options, Reader
@@ -194,30 +194,39 @@ def manifests(data: Mapping[str, Section], model: Any, *, base: Path) -> dict[st
 def _fitted(section: Section, base: Path, data: Mapping[str, Section]) -> dict[str, Encoding]:
     """Every encoding of `section` with its statistics, learnt where the spec says: by default from `train`."""
     declared = {column: parse(column, written) for column, written in (section.encodings or {}).items()}
-    return {column: each.statistics or _learn(section, column, each, base, data) for column, each in declared.items()}
+    sources = {each.source for each in declared.values() if each.statistics is None}
+    learnt: dict[str, Encoding] = {}
+    for source in sorted(sources):
+        kinds = {
+            name: each.kind for name, each in declared.items() if each.statistics is None and each.source == source
+        }
+        learnt |= _learn(str(section.path), source, kinds, base, data)
+    return {column: each.statistics or learnt[column] for column, each in declared.items()}
 
 
-def _learn(section: Section, column: str, declared: Declared, base: Path, data: Mapping[str, Section]) -> Encoding:
-    teacher = data.get(declared.source)
-    if teacher is None:
+def _learn(
+    subject: str, source: str, kinds: Mapping[str, str], base: Path, data: Mapping[str, Section]
+) -> dict[str, Encoding]:
+    """The encodings of the columns `kinds`, with the statistics of the rows that the spec takes of `source`."""
+    from auditor.sources.formats.table import Table
+
+    if source not in data:
         raise DataError(
-            f"{section.path}: encoding of {column!r} takes its statistics from source {declared.source!r}, which the "
-            "spec does not declare",
+            f"{subject}: encodings of {', '.join(kinds)} take their statistics from source {source!r}, which the spec "
+            "does not declare",
             remedy=f"declare data.{TRAIN}, or the statistics: {{standardise: {{mean: …, std: …}}}}, {{one_hot: [...]}}",
         )
-    from auditor.sources.formats.table import Table, missing
-
+    teacher = data[source]
     path = str(teacher.path)
-    options = Options(columns=_tuple(teacher.columns), label=teacher.label, attributes=(column,))
+    options = Options(columns=_tuple(teacher.columns), label=teacher.label, features=tuple(kinds))
     reader = open_source(path, resolve(path, base, subject="data"), base, options)
     if not isinstance(reader, Table):
         raise DataError(f"{path}: encodings are for tabular sources, this is {reader.format}")
-    values = reader.attribute(column)[as_slice(teacher.rows)]
-    if (gaps := missing(values)).any():
-        import numpy as np
+    import numpy as np
 
-        reader.refuse_missing((column,), np.arange(reader.total())[as_slice(teacher.rows)][gaps])
-    return fit(declared.kind, column, values)
+    index = np.arange(reader.total())[as_slice(teacher.rows)]
+    reader.refuse_missing(tuple(kinds), index)
+    return {column: fit(kind, column, reader.attribute(column)[index]) for column, kind in kinds.items()}
 
 
 def _tuple(names: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -64,6 +64,12 @@ def test_the_loaded_model_computes_what_the_saved_one_did(folder, name):
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
+@pytest.mark.parametrize("stem", ["code", "models", "constants", "data", "archive_format", "aotinductor"])
+def test_no_name_makes_a_state_dict_look_unsafe(folder, stem):
+    torch.save(reference(folder).state_dict(), folder / f"{stem}.pt")
+    assert load_model(section("net.py:build"), folder / f"{stem}.pt", base=folder).parameter_count == 26
+
+
 def test_an_architecture_from_a_package(folder):
     torch.save(nn.Linear(3, 2).state_dict(), folder / "linear.pt")
     arguments = {"in_features": 3, "out_features": 2}

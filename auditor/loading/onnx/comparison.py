@@ -83,7 +83,7 @@ def _corrected(model: ModelProto) -> list[type]:
     class BatchNormalization(OpRun):
         op_domain = ""
 
-        def _run(self, x, scale, bias, mean, var, epsilon=1e-5, momentum=None, spatial=None):
+        def _run(self, x, scale, bias, mean, var, epsilon=1e-5, momentum=None, spatial=None, training_mode=0):
             axes = (-1, *[1] * (x.ndim - 2))
             scale, bias, mean, var = (each.reshape(axes) for each in (scale, bias, mean, var))
             return ((scale * (x - mean) / np.sqrt(var + epsilon) + bias).astype(x.dtype),)
