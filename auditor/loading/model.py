@@ -53,7 +53,7 @@ def load_model(
     )
     width = check_output(model, section, path.name)
     if width == 1 and len(model.classes) == 2:
-        model.decide = ZeroFirst() if section.decision == "highest" else nn.Sequential(ZeroFirst(), Negate())
+        model.decide = ZeroFirst() if section.decision == "highest" else nn.Sequential(Negate(), ZeroFirst())
     elif section.decision == "lowest":
         model.decide = Negate()
     return model.to(device)
