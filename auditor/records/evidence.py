@@ -144,7 +144,7 @@ class Heatmap(Evidence):
 
 class Tile(Record):
     """One picture of a grid. `overlay` is drawn over `image` in grey with the shared colour map; `box` (top, left,
-    height, width in pixels) is a dashed outline."""
+    height, width in pixels) is a dashed outline. `shows` names what a spec may ask to blur."""
 
     image: str
     overlay: str | None = None
@@ -152,6 +152,7 @@ class Tile(Record):
     title: str
     note: str = ""
     status: Literal["holds", "breaks", "neutral"] = "neutral"
+    shows: Literal["members", "reconstructions"] | None = None
 
 
 class ImageGrid(Evidence):

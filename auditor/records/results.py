@@ -36,7 +36,10 @@ class ModelRecord(Record):
 
 
 class DataRecord(Record):
-    """One source. `role` says what the audit used it for, `used` how many rows, `per_class` their counts by class."""
+    """One source. `role` says what the audit used it for, `used` how many rows, `per_class` their counts by class.
+
+    `samples` may name one picture (PNG, below the run's folder) a class, for the report's cover.
+    """
 
     path: str
     sha256: str
@@ -44,6 +47,7 @@ class DataRecord(Record):
     role: str = ""
     used: int | None = None
     per_class: dict[str, int] = {}
+    samples: dict[str, str] = {}
 
 
 class Reason(Record):

@@ -1,0 +1,190 @@
+"""The graph that ran: every task once, what it fed, how long it took, and the checks it decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from auditor.records import Finding, TaskRecord
+from auditor.report import words
+from auditor.report.figures.canvas import Canvas
+from auditor.report.figures.layers import heights, layers, reduced
+from auditor.report.marks import status_shapes
+from auditor.report.typeface import width as text_width
+
+MOST_CHECKS = 44
+MOST_TASKS = 20
+CHECK_WIDTH = 158.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """A box of the drawing: one task, or several calls of one op that feed the same."""
+
+    id: str
+    label: str
+    seconds: float
+    cached: bool
+    failed: bool
+    inputs: tuple[str, ...]
+    checks: tuple[str, ...]
+    times: int = 1
+
+
+def task_name(op: str) -> str:
+    """The op's own name in words: `auditor.checks.common.ops:forward_pass` is "forward pass"."""
+    return op.replace(":", ".").rpartition(".")[2].replace("_", " ").strip() or op
+
+
+def draw_tasks(
+    tasks: Sequence[TaskRecord], findings: Sequence[Finding], blocking: Sequence[str], *, id: str, title: str
+) -> Canvas | None:
+    """The drawing, or None where it would be too large to read."""
+    shown = [finding for finding in findings if any(finding.check in task.checks for task in tasks)]
+    if not shown or len(shown) > MOST_CHECKS:
+        return None
+    work, ends = _work(tasks)
+    work = _merged(work, ends)
+    names = {item.id: item for item in work}
+    checks = [f"check:{finding.check}" for finding in shown]
+    edges = {(source, item.id) for item in work for source in item.inputs if source in names}
+    edges |= {
+        (source, f"check:{check}")
+        for check, sources in ends.items()
+        for source in sources
+        if f"check:{check}" in checks
+    }
+    alias = {old: item.id for item in work for old in item.id.split("+")}
+    edges = {(alias.get(a, a), alias.get(b, b)) for a, b in edges}
+    edges = {(a, b) for a, b in edges if a in names and (b in names or b in checks)}
+    nodes = [*names, *checks]
+    kept = reduced(nodes, edges)
+    columns = layers(nodes, kept, last=checks)
+    if max(len(column) for column in columns[:-1]) > MOST_TASKS + 4:
+        return None
+    return _drawn(columns, kept, names, shown, set(blocking), id=id, title=title)
+
+
+def _work(tasks: Sequence[TaskRecord]) -> tuple[list[Work], dict[str, list[str]]]:
+    """Tasks as boxes, and per check what feeds its judgement; the judgement itself is drawn as the check."""
+    feeds = {source for task in tasks for source in task.inputs}
+    ends: dict[str, list[str]] = {}
+    work = []
+    for task in tasks:
+        if task.digest not in feeds and len(task.checks) == 1 and task.inputs:
+            ends.setdefault(task.checks[0], []).extend(task.inputs)
+            continue
+        if task.digest not in feeds:
+            for check in task.checks:
+                ends.setdefault(check, []).append(task.digest)
+        work.append(
+            Work(
+                task.digest,
+                task_name(task.op),
+                task.seconds,
+                task.cached,
+                task.status == "failed",
+                task.inputs,
+                task.checks,
+            )
+        )
+    return work, ends
+
+
+def _merged(work: list[Work], ends: dict[str, list[str]]) -> list[Work]:
+    """In a large graph, calls of one op for the same checks become one box."""
+    if len(work) <= MOST_TASKS:
+        return work
+    merged: dict[tuple[str, tuple[str, ...]], Work] = {}
+    alias: dict[str, str] = {}
+    for item in work:
+        key = (item.label, item.checks)
+        first = merged.get(key)
+        if first is None:
+            merged[key] = item
+            alias[item.id] = item.id
+            continue
+        alias[item.id] = first.id
+        merged[key] = replace(
+            first, seconds=first.seconds + item.seconds, cached=first.cached and item.cached,
+            failed=first.failed or item.failed, inputs=(*first.inputs, *item.inputs), times=first.times + 1,
+        )  # fmt: skip
+    for check, sources in ends.items():
+        ends[check] = [alias.get(source, source) for source in sources]
+    return [
+        replace(item, inputs=tuple(dict.fromkeys(alias.get(s, s) for s in item.inputs if alias.get(s, s) != item.id)))
+        for item in merged.values()
+    ]
+
+
+def _drawn(
+    columns: list[list[str]], edges: Sequence[tuple[str, str]], work: dict[str, Work], findings: Sequence[Finding],
+    blocking: set[str], *, id: str, title: str
+) -> Canvas:  # fmt: skip
+    width, head = 657.0, 26.0
+    inner = len(columns) - 1
+    gap = 26.0 if inner <= 4 else 16.0
+    wide = (width - CHECK_WIDTH - gap * inner) / inner
+    wide = min(wide, 132.0)
+    gap = (width - CHECK_WIDTH - wide * inner) / inner
+    pitch = {k: 32.0 for k in range(inner)}
+    total = max(24.0 * len(findings), max(len(column) for column in columns[:-1]) * 32.0)
+    at = heights(columns, edges, pitch, total)
+    canvas = Canvas(width, head + total + 6, title, id=id, kind="plot wide")
+    left = {node: k * (wide + gap) for k, column in enumerate(columns) for node in column}
+    strong = _leading([f"check:{check}" for check in blocking], edges)
+    heads = ["sources", *[""] * (inner - 1), "checks"] if inner > 1 else ["work", "checks"]
+    if inner > 2:
+        heads[1], heads[inner - 1] = "shared work", "work for one question" if inner > 3 else "further work"
+    if inner == 2:
+        heads[1] = "work"
+    for k, text in enumerate(heads):
+        x = k * (wide + gap)
+        canvas.line((x, 15), (x + (wide if k < inner else CHECK_WIDTH), 15), "ink", 1)
+        if text:
+            canvas.text(x, 9, text, size=10, fill="ink", weight=600)
+    for source, target in sorted(edges, key=lambda edge: edge in strong):
+        a = (left[source] + wide, head + at[source])
+        b = (left[target] - (0 if target in work else -1), head + at[target])
+        bend = max((b[0] - a[0]) * 0.5, 14)
+        path = f"M{a[0]:.2f} {a[1]:.2f}C{a[0] + bend:.2f} {a[1]:.2f} {b[0] - bend:.2f} {b[1]:.2f} {b[0]:.2f} {b[1]:.2f}"
+        dark = (source, target) in strong
+        canvas.path(path, stroke="ink" if dark else "rule", width=1.6 if dark else 1.0)
+    for item in work.values():
+        _box(canvas, item, left[item.id], head + at[item.id], wide)
+    for finding in findings:
+        node = f"check:{finding.check}"
+        _check(canvas, finding, left[node], head + at[node], width, finding.check in blocking)
+    return canvas
+
+
+def _leading(targets: Sequence[str], edges: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Edges on the last step to `targets`, and on the way there from work done for that check alone."""
+    return {(a, b) for a, b in edges if b in targets}
+
+
+def _box(canvas: Canvas, item: Work, x: float, y: float, width: float) -> None:
+    canvas.rect(
+        x + 0.5, y - 12, width - 1, 24, "paper", stroke="alert" if item.failed else "ink3", stroke_width=0.9,
+        dash="3 2.4" if item.cached else "", radius=1.5,
+    )  # fmt: skip
+    label = item.label if item.times == 1 else f"{item.label} ×{item.times}"
+    canvas.text(x + 7, y - 1.5, _cut(label, width - 14, 9.5), size=9.5, fill="ink", weight=500)
+    note = "cached" if item.cached else "failed" if item.failed else words.duration(item.seconds)
+    canvas.text(x + 7, y + 8.6, note, size=8.5, fill="alert" if item.failed else "ink2")
+
+
+def _check(canvas: Canvas, finding: Finding, x: float, y: float, width: float, blocks: bool) -> None:
+    status = "waived" if finding.waived else finding.status.value
+    canvas.parts.append(f'<g transform="translate({x + 2:.2f} {y - 5.5:.2f}) scale(.6875)">{status_shapes(status)}</g>')
+    room = width - x - 20
+    weight = 600 if blocks else 400
+    canvas.text(x + 18, y + 3.4, _cut(finding.check, room, 9.75, weight), size=9.75, fill="ink", weight=weight)
+
+
+def _cut(text: str, room: float, size: float, weight: int = 500) -> str:
+    if text_width(text, size, weight) <= room:
+        return text
+    while text and text_width(text + "…", size, weight) > room:
+        text = text[:-1]
+    return text + "…"
