@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, fx, nn
 
 from auditor.errors import ModelError
+from auditor.loading.onnx.call import Call
 from auditor.loading.onnx.comparison import evaluate_node, refuse_other_function
 from auditor.loading.onnx.file import parse
-from auditor.loading.onnx.operators import FUNCTIONS, LAYERS, Call, Part, Reshape, Shift
+from auditor.loading.onnx.layers import Part, Reshape, Shift
+from auditor.loading.onnx.operators import FUNCTIONS, LAYERS
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

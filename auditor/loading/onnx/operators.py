@@ -8,107 +8,13 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from auditor.errors import ModelError
-
-
-class Call(NamedTuple):
-    """One node: its operator, its attributes by name, its constant inputs by position, and the value it is applied
-    to."""
-
-    name: str
-    kind: str
-    attributes: dict[str, Any]
-    constants: dict[int, np.ndarray]
-    value: Tensor
-    """A probe of the first input that is no constant, [3, ...]."""
-    position: int
-    """Which of the inputs that is."""
-    single: bool
-    """Whether the graph is written for a batch of exactly one input, so that a leading 1 means the batch."""
-
-    def unsupported(self, why: str) -> ModelError:
-        return ModelError(
-            f"ONNX node {self.name!r}: {self.kind} {why}",
-            remedy="save the weights as a state dict and name the architecture instead",
-            code="onnx-operator",
-        )
-
-    def constant(self, position: int) -> Tensor | None:
-        """A constant input as float32; None if the node has none at that place."""
-        found = self.constants.get(position)
-        return None if found is None else torch.from_numpy(np.array(found, dtype=np.float32))
-
-    def integers(self, position: int, attribute: str) -> list[int] | None:
-        """Integers that are an attribute in old operator sets and a constant input in new ones."""
-        if attribute in self.attributes:
-            found = self.attributes[attribute]
-            return [found] if isinstance(found, int) else list(found)
-        if position in self.constants:
-            return [int(each) for each in np.atleast_1d(self.constants[position])]
-        return None
-
-
-class Shift(nn.Module):
-    """x + constant."""
-
-    def __init__(self, constant: Tensor) -> None:
-        super().__init__()
-        self.constant: Tensor
-        self.register_buffer("constant", constant)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.constant
-
-
-class Scale(nn.Module):
-    """x · constant."""
-
-    def __init__(self, constant: Tensor) -> None:
-        super().__init__()
-        self.constant: Tensor
-        self.register_buffer("constant", constant)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.constant
-
-
-class Permute(nn.Module):
-    """Reorders the axes after the batch."""
-
-    def __init__(self, order: tuple[int, ...]) -> None:
-        super().__init__()
-        self.order = order
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.permute(self.order)
-
-
-class Reshape(nn.Module):
-    """Gives each input of a batch the shape `sizes`."""
-
-    def __init__(self, sizes: tuple[int, ...]) -> None:
-        super().__init__()
-        self.sizes = sizes
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.reshape(-1, *self.sizes)
-
-
-class Part(nn.Module):
-    """The entries start to stop of one axis after the batch."""
-
-    def __init__(self, axis: int, start: int, stop: int) -> None:
-        super().__init__()
-        self.axis, self.start, self.stop = axis, start, stop
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.narrow(self.axis, self.start, self.stop - self.start)
+from auditor.loading.onnx.call import Call
+from auditor.loading.onnx.layers import Part, Permute, Reshape, Scale, Shift
+from auditor.loading.onnx.windows import average_pool, convolution, max_pool
 
 
 def _gemm(call: Call) -> nn.Module:
@@ -136,85 +42,6 @@ def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
         if bias is not None:
             layer.bias.copy_(bias)
     return layer
-
-
-def _convolution(call: Call) -> nn.Module:
-    weight, bias = call.constant(1), call.constant(2)
-    if weight is None:
-        raise call.unsupported("is supported with a constant kernel only")
-    axes = weight.ndim - 2
-    kind = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}.get(axes)
-    if kind is None:
-        raise call.unsupported(f"over {axes} axes is not supported")
-    groups = call.attributes.get("group", 1)
-    strides = tuple(call.attributes.get("strides", [1] * axes))
-    dilations = tuple(call.attributes.get("dilations", [1] * axes))
-    before, after = _pads(call, tuple(weight.shape[2:]), strides, dilations)
-    layer = kind(
-        weight.shape[1] * groups,
-        weight.shape[0],
-        tuple(weight.shape[2:]),
-        stride=strides,
-        dilation=dilations,
-        groups=groups,
-        padding=before if before == after else 0,
-        bias=bias is not None,
-    )
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        if bias is not None and layer.bias is not None:
-            layer.bias.copy_(bias)
-    if before == after:
-        return layer
-    sides = tuple(size for pair in zip(reversed(before), reversed(after), strict=True) for size in pair)
-    pad = {1: nn.ConstantPad1d, 2: nn.ConstantPad2d, 3: nn.ConstantPad3d}[axes]
-    return nn.Sequential(pad(sides, 0.0), layer)
-
-
-def _pads(
-    call: Call, kernel: tuple[int, ...], strides: tuple[int, ...], dilations: tuple[int, ...]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Padding before and after each axis."""
-    axes = len(kernel)
-    rule = call.attributes.get("auto_pad", "NOTSET")
-    if rule in ("NOTSET", ""):
-        pads = call.attributes.get("pads", [0] * (2 * axes))
-        return tuple(pads[:axes]), tuple(pads[axes:])
-    if rule == "VALID":
-        return (0,) * axes, (0,) * axes
-    before, after = [], []
-    for size, width, stride, dilation in zip(call.value.shape[2:], kernel, strides, dilations, strict=True):
-        total = max(0, (math.ceil(size / stride) - 1) * stride + dilation * (width - 1) + 1 - size)
-        less, more = total // 2, total - total // 2
-        before.append(less if rule == "SAME_UPPER" else more)
-        after.append(more if rule == "SAME_UPPER" else less)
-    return tuple(before), tuple(after)
-
-
-def _max_pool(call: Call) -> nn.Module:
-    kernel, strides, dilations, padding = _window(call)
-    kind = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}[len(kernel)]
-    ceil = bool(call.attributes.get("ceil_mode", 0))
-    return kind(kernel, strides, padding=padding, dilation=dilations, ceil_mode=ceil)
-
-
-def _average_pool(call: Call) -> nn.Module:
-    kernel, strides, dilations, padding = _window(call)
-    if set(dilations) != {1}:
-        raise call.unsupported("with dilation is not supported")
-    kind = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}[len(kernel)]
-    ceil, count = bool(call.attributes.get("ceil_mode", 0)), bool(call.attributes.get("count_include_pad", 0))
-    return kind(kernel, strides, padding=padding, ceil_mode=ceil, count_include_pad=count)
-
-
-def _window(call: Call) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    kernel = tuple(call.attributes["kernel_shape"])
-    strides = tuple(call.attributes.get("strides", [1] * len(kernel)))
-    dilations = tuple(call.attributes.get("dilations", [1] * len(kernel)))
-    before, after = _pads(call, kernel, strides, dilations)
-    if before != after or len(kernel) > 3:
-        raise call.unsupported("with padding that differs between sides is not supported")
-    return kernel, strides, dilations, before
 
 
 def _global(kinds: tuple[type[nn.Module], ...]) -> Callable[[Call], nn.Module]:
@@ -352,10 +179,10 @@ def _gelu(call: Call) -> nn.Module:
 
 LAYERS: dict[str, Callable[[Call], nn.Module]] = {
     "Add": _add,
-    "AveragePool": _average_pool,
+    "AveragePool": average_pool,
     "BatchNormalization": _batch_norm,
     "Clip": _clip,
-    "Conv": _convolution,
+    "Conv": convolution,
     "Div": _divide,
     "Dropout": lambda call: nn.Identity(),
     "Elu": lambda call: nn.ELU(call.attributes.get("alpha", 1.0)),
@@ -369,7 +196,7 @@ LAYERS: dict[str, Callable[[Call], nn.Module]] = {
     "LeakyRelu": lambda call: nn.LeakyReLU(call.attributes.get("alpha", 0.01)),
     "LogSoftmax": _softmax(nn.LogSoftmax),
     "MatMul": _matmul,
-    "MaxPool": _max_pool,
+    "MaxPool": max_pool,
     "Mish": lambda call: nn.Mish(),
     "Mul": _multiply,
     "Neg": lambda call: Scale(torch.tensor(-1.0)),
