@@ -1,4 +1,7 @@
-"""From a number and its interval to a finding: the verdict rule, once for all checks (contract: "What a verdict means")."""
+"""From a number and its interval to a finding: the verdict rule, once for all checks.
+
+The rule is the contract's "What a verdict means".
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,11 @@ def decide(interval: tuple[float, float], *, at_least: float | None = None, at_m
     `at_least t`: pass iff L ≥ t, fail iff U < t. `at_most t`: pass iff U ≤ t, fail iff L > t. NaN decides nothing.
     """
     low, high = interval
-    assert (at_least is None) != (at_most is None)
+    if (at_least is None) == (at_most is None):
+        raise ValueError(f"one bound decides, not at_least={at_least} and at_most={at_most}")
     if at_least is not None:
         return Status.PASS if low >= at_least else Status.FAIL if high < at_least else Status.INCONCLUSIVE
+    assert at_most is not None
     return Status.PASS if high <= at_most else Status.FAIL if low > at_most else Status.INCONCLUSIVE
 
 
@@ -43,7 +48,8 @@ def conclude(
 ) -> Judgement:
     """The judgement of `check`: status from `interval` against its threshold unless `status` is given outright.
 
-    `texts` are further fields of the finding: `limits`, `rests_on`, `assumed`, `threat_model`, `opens_when`, `power`, `reason`.
+    `texts` are further fields of the finding: `limits`, `rests_on`, `assumed`, `threat_model`, `opens_when`,
+    `power`, `reason`.
     """
     recorded = check.threshold.recorded() if threshold is None else threshold
     if status is None:
