@@ -6,12 +6,14 @@ prints it (`{field}` is filled in), its `plan` the tasks that decide it.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from auditor.records import Finding, Judgement, Severity
 from auditor.spec.builder import Builder, Ref
+from auditor.spec.problem import problem, suggestion
 from auditor.spec.rows import Rows, Where
 
 Confidence = Annotated[float, Field(gt=0.5, lt=1.0)]
@@ -29,7 +31,7 @@ class Threshold(BaseModel):
     @model_validator(mode="after")
     def _one_side(self) -> Self:
         if (self.at_least is None) == (self.at_most is None):
-            raise ValueError("state exactly one of at_least and at_most")
+            raise problem("bad-threshold", "state exactly one of at_least and at_most")
         return self
 
     def recorded(self) -> dict[str, Any]:
@@ -44,7 +46,21 @@ class Require(Threshold):
 class Budget(Threshold):
     """Must not be exceeded; only `at_most`."""
 
-    at_least: None = None
+    at_least: None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+
+
+def unknown_metric(kind: str, metric: str, metrics: Iterable[str]) -> tuple[str, str]:
+    """What is wrong with a threshold on a metric that a check type does not have, and the likely fix."""
+    return f"{kind} has no metric {metric!r}", suggestion(metric, metrics)
+
+
+class Exclusive(NamedTuple):
+    """At least the share `share` of the rows known as `of` has its value in [low, high]."""
+
+    of: str
+    low: float
+    high: float
+    share: float
 
 
 class Check(BaseModel):
@@ -59,6 +75,9 @@ class Check(BaseModel):
     """Metrics a threshold may name, each with its meaning in a few words."""
     example: ClassVar[str] = ""
     """A minimal body in YAML, without `type`; the conformance test loads and plans it."""
+
+    experimental: ClassVar[bool] = False
+    """Whether this version only reads the type, and cannot run it."""
 
     name: str = ""
     type: str
@@ -77,9 +96,11 @@ class Check(BaseModel):
     @model_validator(mode="after")
     def _one_threshold(self) -> Self:
         if (self.require is None) == (self.budget is None):
-            raise ValueError("state exactly one of require and budget")
+            raise problem("bad-threshold", "state exactly one of require and budget")
         if self.metrics and self.threshold.metric not in self.metrics:
-            raise ValueError(f"unknown metric {self.threshold.metric!r}; {self.type} offers {', '.join(self.metrics)}")
+            what, remedy = unknown_metric(self.type, self.threshold.metric, self.metrics)
+            at = ("require" if self.require else "budget", "metric")
+            raise problem("unknown-metric", what, remedy=remedy, at=at)
         return self
 
     @property
@@ -93,6 +114,10 @@ class Check(BaseModel):
         """The claim in plain words: the docstring's first sentence with `{field}` filled in."""
         text = " ".join((type(self).__doc__ or "").split("\n\n")[0].split())
         return text.format_map({name: getattr(self, name) for name in type(self).model_fields})
+
+    def exclusive(self) -> Exclusive | None:
+        """What this check demands of single rows, for finding demands that exclude each other; None if it does not."""
+        return None
 
     def unavailable(self) -> tuple[str, ...]:
         """What this check asks for that this version cannot do yet, each in a few words; empty when it can run."""

@@ -1,0 +1,147 @@
+"""One tree out of many: `include`, `vars`, `extends` and `defaults` resolved, every value keeping its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from auditor.errors import SpecErrors, SpecProblem
+from auditor.spec.problem import suggestion
+from auditor.spec.tree import Mark, Node, merged
+from auditor.spec.yaml import read
+
+VARIABLE = re.compile(r"\$\{([^{}]*)\}")
+NEVER_INHERITED = ("why", "tags", "extends")
+FILLED_IN = ("over", "confidence", "seed")
+
+
+class Problems(list[SpecProblem]):
+    """Collected, each once however many checks inherit it."""
+
+    def add(self, mark: Mark, code: str, what: str, remedy: str | None = None) -> None:
+        problem = SpecProblem(*mark, code, what, remedy)
+        if problem not in self:
+            self.append(problem)
+
+
+def read_all(path: Path, problems: Problems) -> tuple[Node, str, tuple[Path, ...]]:
+    """The tree of `path` laid on those it includes, its own text, and all files read. Raises SpecErrors."""
+    files: list[Path] = []
+    texts: list[str] = []
+    root = _included(path, path.as_posix(), (), problems, files, texts)
+    return root, texts[0], tuple(files)
+
+
+def _included(
+    path: Path, name: str, within: tuple[Path, ...], problems: Problems, files: list[Path], texts: list[str]
+) -> Node:
+    root, text = read(path, name)
+    files.append(path)
+    texts.append(text)
+    include = root.get("include")
+    if include is None:
+        return root
+    rest = root.without("include")
+    parts = include.value if include.is_list else [include]
+    base: Node | None = None
+    for part in parts:
+        if not isinstance(part.value, str):
+            problems.add(part.mark, "wrong-type", "include takes paths of specs", "write include: [common.yaml]")
+            continue
+        other = path.parent / part.value
+        if other.resolve() in (*within, path.resolve()):
+            problems.add(part.mark, "cycle", f"{part.value} includes itself", "break the circle")
+        elif not other.is_file():
+            problems.add(part.mark, "missing-file", f"{other.as_posix()} does not exist", "correct the path")
+        else:
+            try:
+                tree = _included(other, other.as_posix(), (*within, path.resolve()), problems, files, texts)
+            except SpecErrors as error:
+                problems += [problem for problem in error.problems if problem not in problems]
+                continue
+            base = tree if base is None else merged(base, tree)
+    return rest if base is None else merged(base, rest)
+
+
+def substituted(root: Node, problems: Problems) -> Node:
+    """`${name}` as a whole scalar replaced by the variable of that name; `vars` itself is taken out."""
+    variables = root.get("vars")
+    rest = root.without("vars")
+    known: dict[str, Node] = {}
+    if variables is not None:
+        if not variables.is_map:
+            problems.add(variables.mark, "wrong-type", "vars is a map of names to scalars")
+        for name, node in variables.items():
+            if node.is_map or node.is_list:
+                problems.add(node.mark, "wrong-type", f"variable {name!r} is no scalar", "write the value at its place")
+            elif isinstance(node.value, str) and VARIABLE.fullmatch(node.value):
+                problems.add(node.mark, "cycle", f"variable {name!r} names another variable", "write its value out")
+            else:
+                known[name] = node
+    return _replaced(rest, known, set(known), problems)
+
+
+def _replaced(node: Node, known: Mapping[str, Node], names: set[str], problems: Problems) -> Node:
+    if node.is_map:
+        value: Any = {key: _replaced(child, known, names, problems) for key, child in node.value.items()}
+        return Node(value, node.mark, node.keys)
+    if node.is_list:
+        return Node([_replaced(child, known, names, problems) for child in node.value], node.mark)
+    found = VARIABLE.fullmatch(node.value) if isinstance(node.value, str) else None
+    if found is None:
+        return node
+    if found[1] not in known:
+        problems.add(node.mark, "unknown-variable", f"no variable is named {found[1]!r}", suggestion(found[1], names))
+        return Node(None, node.mark)
+    return Node(known[found[1]].value, node.mark)
+
+
+def extended(checks: Node, problems: Problems) -> dict[str, Node]:
+    """The body of every check with what it inherits; those whose inheritance is broken are left out."""
+    done: dict[str, Node | None] = {}
+
+    def body(name: str, within: tuple[str, ...]) -> Node | None:
+        if name in done:
+            return done[name]
+        node = checks.value[name]
+        if not node.is_map:
+            problems.add(node.mark, "wrong-type", f"check {name!r} is no map", "write `type: ...` below its name")
+            done[name] = None
+            return None
+        parent = node.get("extends")
+        own = node.without("extends")
+        if parent is None:
+            done[name] = own
+            return own
+        result = None
+        if not isinstance(parent.value, str):
+            problems.add(parent.mark, "wrong-type", "extends names one check")
+        elif parent.value in (*within, name):
+            problems.add(parent.mark, "cycle", f"{name} extends itself by way of {parent.value}", "break the circle")
+        elif parent.value not in checks.value:
+            others = [other for other in checks.value if other != name]
+            problems.add(
+                parent.mark, "unknown-check", f"no check is named {parent.value!r}", suggestion(parent.value, others)
+            )
+        else:
+            base = body(parent.value, (*within, name))
+            result = None if base is None else merged(base.without(*NEVER_INHERITED), own)
+            if result is not None and own.get("require") is not None and own.get("budget") is None:
+                result = result.without("budget")
+            if result is not None and own.get("budget") is not None and own.get("require") is None:
+                result = result.without("require")
+        done[name] = result
+        return result
+
+    bodies = {name: body(name, ()) for name in checks.value}
+    return {name: node for name, node in bodies.items() if node is not None}
+
+
+def with_defaults(body: Node, defaults: Node | None) -> Node:
+    """A check's body with `over`, `confidence` and `seed` from `defaults` where it states none."""
+    if defaults is None:
+        return body
+    given = {key: node for key, node in defaults.items() if key in FILLED_IN}
+    return body.with_items(given, {key: defaults.keys[key] for key in given})

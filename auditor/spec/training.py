@@ -1,0 +1,133 @@
+"""The `training` section: how the model was made, what `auditor train` runs and what shadow models repeat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from auditor.spec.guarantee import Guarantee
+from auditor.spec.problem import problem
+from auditor.terms import STRICT, Norm, Standard, Tagged
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Schedule(BaseModel):
+    """A number that changes over the run: from, to, shape, and the fractions between which it moves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
+
+    from_: float = Field(alias="from")
+    to: float
+    shape: Literal["linear", "log", "exponential"] | None = None
+    after: Fraction = 0.0
+    until: Fraction = 1.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.after >= self.until:
+            raise problem("out-of-range", f"after is {self.after:g}, until {self.until:g}", at=("after",))
+        if self.shape == "exponential" and min(self.from_, self.to) <= 0:
+            raise problem("out-of-range", "an exponential schedule needs positive ends", at=("from",))
+        return self
+
+
+Number = float | Schedule
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """The standard objective."""
+
+    tag: ClassVar[str] = "cross_entropy"
+    __pydantic_config__: ClassVar[Any] = STRICT
+
+
+@dataclass(frozen=True)
+class Trades:
+    """Cross-entropy plus λ times the robust term (thesis def. 6.2)."""
+
+    tag: ClassVar[str] = "trades"
+    inline: ClassVar[bool] = True
+    weight: Number
+
+
+STANDARD, CROSS_ENTROPY = Standard(), CrossEntropy()
+Loss = Annotated[CrossEntropy | Trades, Tagged(CrossEntropy, Trades)]
+
+
+@dataclass(frozen=True)
+class PgdTraining:
+    """Adversarial training."""
+
+    tag: ClassVar[str] = "pgd"
+    __pydantic_config__: ClassVar[Any] = STRICT
+    epsilon: Number
+    norm: Norm = "l2"
+    steps: PositiveInt = 10
+
+
+@dataclass(frozen=True)
+class GloRoTraining:
+    """Training for certificates (thesis ch. 6, 7)."""
+
+    tag: ClassVar[str] = "gloro"
+    __pydantic_config__: ClassVar[Any] = STRICT
+    epsilon: Number
+    norm: Norm = "l2"
+    guarantee: Guarantee = STANDARD
+    loss: Loss = CROSS_ENTROPY
+
+
+@dataclass(frozen=True)
+class Adam:
+    tag: ClassVar[str] = "adam"
+    __pydantic_config__: ClassVar[Any] = STRICT
+    lr: Number = 1e-3
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sgd:
+    tag: ClassVar[str] = "sgd"
+    __pydantic_config__: ClassVar[Any] = STRICT
+    lr: Number
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+
+class Privacy(BaseModel):
+    """Differentially private training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    noise_multiplier: PositiveFloat
+    clip: PositiveFloat
+
+
+class Training(BaseModel):
+    """A declared recipe, or `recipe: file.py:callable`, a function (model, data, seed, device) -> model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    objective: Annotated[
+        CrossEntropy | PgdTraining | GloRoTraining, Tagged(CrossEntropy, PgdTraining, GloRoTraining)
+    ] = CrossEntropy()
+    optimizer: Annotated[Adam | Sgd, Tagged(Adam, Sgd)] = Adam()
+    epochs: PositiveInt | None = None
+    batch_size: PositiveInt = 128
+    warm_up: NonNegativeInt = 0
+    augment: tuple[Literal["flip"] | dict[str, float], ...] = ()
+    initialization: Literal["default", "orthogonal"] = "default"
+    privacy: Privacy | None = None
+    transforms: tuple[dict[str, Any], ...] = ()
+    recipe: str | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.recipe is None and self.epochs is None:
+            raise problem("missing-key", "training states no epochs", remedy="add `epochs`, or a `recipe`")
+        return self
