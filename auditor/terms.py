@@ -71,10 +71,17 @@ class Tagged:
             raise PydanticCustomError(
                 "one_tag", "expected a map with one key, one of {expected}", {"expected": expected}
             )
-        return value
+        return tupled(value)
 
     def _tag(self, value: Any) -> str | None:
         return next(iter(value), None) if isinstance(value, Mapping) else None
+
+
+def tupled(value: Any) -> Any:
+    """`value` with every list in it as a tuple: behind a validator that runs before, strict pydantic takes no list."""
+    if isinstance(value, Mapping):
+        return {key: tupled(item) for key, item in value.items()}
+    return tuple(tupled(item) for item in value) if isinstance(value, (list, tuple)) else value
 
 
 def written(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, field_validator, model_validator
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraint
 from auditor.spec.check import Confidence
 from auditor.spec.problem import problem
 from auditor.spec.rows import Rows, SliceText, accepting_text
+from auditor.terms import tupled
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
 Locator = Annotated[str, StringConstraints(pattern=r"^[^:]+(\.py)?:[A-Za-z_][A-Za-z0-9_.]*$")]
@@ -85,7 +87,12 @@ class SourceSection(Section):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
-        return {"path": value} if isinstance(value, str) else value
+        if isinstance(value, str):
+            return {"path": value}
+        if not isinstance(value, Mapping):
+            return value
+        lists = ("columns", "features", "attributes")
+        return {key: tupled(item) if key in lists else item for key, item in value.items()}
 
 
 class Defaults(Section):
