@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from auditor.digest import jsonable
+from auditor.digest import file_digest, jsonable
 from auditor.records import Scope, SpecRecord
 
 if TYPE_CHECKING:
@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 def spec_record(prepared: Prepared) -> SpecRecord:
     document = prepared.document
-    return SpecRecord(name=document.name, path=prepared.spec.as_posix(), sha256=document.sha256, text=document.text)
+    included = [path for path in document.files if path.resolve() != document.path.resolve()]
+    return SpecRecord(
+        name=document.name,
+        path=prepared.spec.as_posix(),
+        sha256=file_digest(document.path),
+        text=document.text,
+        files={path.as_posix(): file_digest(path) for path in included},
+    )
 
 
 def scope(prepared: Prepared, as_of: dt.date) -> Scope:

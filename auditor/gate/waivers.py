@@ -102,6 +102,8 @@ def _objection(waiver: Waiver, finding: Finding, *, as_of: dt.date, tolerance: f
         return f"a check that ends in {finding.status.value} cannot be waived"
     granted, expires = date_of(waiver.granted), date_of(waiver.expires)
     for name, written, day in (("granted", waiver.granted, granted), ("expires", waiver.expires, expires)):
+        if written is None:
+            return f"its waiver counts as expired: it does not say `{name}`"
         if day is None:
             return f"its waiver counts as expired: `{name}: {written}` is not a date such as 2026-11-20"
     assert granted is not None

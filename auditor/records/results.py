@@ -18,12 +18,14 @@ from auditor.records.upgrade import FORMAT, upgrade
 
 
 class SpecRecord(Record):
-    """The spec as it was: `text` is the main file, so a report can print it with line numbers."""
+    """The spec as it was: `text` is the main file, so a report can print it with line numbers; `sha256` is that file's,
+    `files` holds those of the files it includes."""
 
     name: str
     path: str
     sha256: str
     text: str = ""
+    files: dict[str, str] = {}
 
 
 class ModelRecord(Record):

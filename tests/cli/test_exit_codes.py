@@ -89,11 +89,13 @@ def test_2_plan_finds_a_question_undecidable_and_check_reports_it(project: Proje
 
 
 def test_2_what_is_not_available_says_how_to_leave_it_out(project: Project) -> None:
-    project.add_check("  sound/concept:\n    type: influence.concept\n    budget: {metric: p_value, at_most: 0.1}\n")
+    project.add_check(
+        "  robust/lipschitz:\n    type: robustness.lipschitz\n    budget: {metric: global_upper, at_most: 9.0}\n"
+    )
     ended = project.run("check", "spec.yaml", "m.pt")
     assert ended.code == 2, ended.err
-    assert "--exclude 'name:sound/concept'" in ended.err
-    assert project.run("check", "spec.yaml", "m.pt", "-f", "json", "--exclude", "name:sound/concept").code == 0
+    assert "--exclude 'name:robust/lipschitz'" in ended.err
+    assert project.run("check", "spec.yaml", "m.pt", "-f", "json", "--exclude", "name:robust/lipschitz").code == 0
 
 
 def test_3_a_missing_model(project: Project) -> None:
@@ -117,7 +119,7 @@ def test_3_rows_that_two_roles_share(project: Project) -> None:
 
 
 def test_3_a_pinned_hash(project: Project) -> None:
-    project.edit(("  classes:", f"  sha256: {'0' * 64}\n  classes:"))
+    project.edit(("  classes:", f"  sha256: {'a' * 64}\n  classes:"))
     assert project.run("check", "spec.yaml", "m.pt").code == 3
 
 
