@@ -38,6 +38,8 @@ def report(error: ValidationError, root: Node, model: type | None, problems: Pro
         if kind in CODES:
             context = item.context
             problems.add(place(root, (*at, *context.get("at", ())))[0], kind, context["what"], context.get("remedy"))
+        elif kind in MISSING and isinstance(item.loc[-1], int):
+            problems.add(mark, "out-of-range", f"the list ends before its item {item.loc[-1] + 1}")
         elif kind in MISSING:
             key = str(item.loc[-1])
             problems.add(mark, "missing-key", f"{key!r} is missing", f"add `{key}: ...`")

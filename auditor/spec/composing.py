@@ -22,8 +22,13 @@ class Problems(list[SpecProblem]):
 
     def add(self, mark: Mark, code: str, what: str, remedy: str | None = None) -> None:
         problem = SpecProblem(*mark, code, what, remedy)
-        if problem not in self:
+        if problem not in self and not self._without_value(problem):
             self.append(problem)
+
+    def _without_value(self, problem: SpecProblem) -> bool:
+        """Whether the place holds an unknown variable, so that there is no value to find fault with."""
+        where = (problem.file, problem.line, problem.column)
+        return any(item.code == "unknown-variable" and (item.file, item.line, item.column) == where for item in self)
 
 
 def read_all(path: Path, problems: Problems) -> tuple[Node, str, tuple[Path, ...]]:

@@ -163,9 +163,8 @@ class _Reader:
         named = Node({**body.value, "name": Node(name, checks.keys[name])}, body.mark, body.keys)
         check = self._model(self.types[kind.value], named, declared)
         if check is not None and "over" in type(check).model_fields and check.over is None:
-            self.problems.add(
-                checks.keys[name], "missing-key", f"check {name!r} does not say over which rows", "add `over: ...`"
-            )
+            what = f"check {name!r} does not say over which rows"
+            self.problems.add(body.mark, "missing-key", what, "add `over: ...` here or to `defaults`")
             return None
         return check
 

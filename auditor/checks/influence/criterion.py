@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import model_validator
@@ -22,7 +24,7 @@ from auditor.checks.influence.wording import claim
 from auditor.plan.op import op
 from auditor.records import Judgement
 from auditor.spec.builder import Builder, Ref
-from auditor.spec.check import Check
+from auditor.spec.check import Check, Exclusive
 from auditor.spec.rows import Rows
 from auditor.terms import Linear, Region
 
@@ -75,6 +77,19 @@ require: {metric: mass, region: {border: 1}, sign: abs, at_most: 0.5, for_at_lea
         if self.needs:
             missing.append("needs: a criterion that depends on another check")
         return tuple(missing)
+
+    def exclusive(self) -> Exclusive | None:
+        demand = self.demand
+        if demand.quantifier == "mean":
+            return None
+        asked = self.model_dump(mode="json", include={*Query.model_fields, "over", "where", "seed"})
+        measured = demand.model_dump(mode="json", include={"metric", "region", "k", "scale", "with_"})
+        return Exclusive(
+            of=json.dumps([asked, measured, demand.magnitude], sort_keys=True),
+            low=-math.inf if demand.at_least is None else demand.at_least,
+            high=math.inf if demand.at_most is None else demand.at_most,
+            share=demand.for_at_least or 1.0,
+        )
 
     def rows_needed(self, rows: int) -> int | None:
         needed = rows_for_a_pass(self.demand, confidence=self.confidence, claim=self.claim)

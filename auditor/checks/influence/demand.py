@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, PositiveInt, model_validator
 
 from auditor.checks.influence.query import Quantity
-from auditor.spec.check import Budget, Require, Threshold
+from auditor.spec.check import Budget, Require, Threshold, unknown_metric
+from auditor.spec.problem import problem
 from auditor.terms import AllOf, AnyOf, Border, Box, Features, Mask, Not, Region, written
 
 METRICS = {
@@ -55,7 +56,8 @@ class Demand(Threshold):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.metric not in METRICS:
-            raise ValueError(f"unknown metric {self.metric!r}; influence.criterion offers {', '.join(METRICS)}")
+            what, remedy = unknown_metric("influence.criterion", self.metric, METRICS)
+            raise problem("unknown-metric", what, remedy=remedy, at=("metric",))
         stated = [name for name in ("for_at_least", "for_", "aggregate") if getattr(self, name) is not None]
         if len(stated) > 1:
             raise ValueError("state one of for: all, for_at_least and aggregate: mean")
@@ -73,10 +75,16 @@ class Demand(Threshold):
     def _satisfiable(self) -> Self:
         """No criterion that no model can satisfy (thesis def. 2.2)."""
         low, high = RANGES[self.metric]
-        if self.at_least is not None and self.at_least > high:
-            raise ValueError(f"{self.metric} is never above {high:g}: no model can satisfy at_least {self.at_least:g}")
-        if self.at_most is not None and self.at_most < low:
-            raise ValueError(f"{self.metric} is never below {low:g}: no model can satisfy at_most {self.at_most:g}")
+        side, bound = ("at_least", self.at_least) if self.at_least is not None else ("at_most", self.at_most)
+        assert bound is not None
+        if bound > high if side == "at_least" else bound < low:
+            limit = f"above {high:g}" if side == "at_least" else f"below {low:g}"
+            raise problem(
+                "contradiction",
+                f"{self.metric} is never {limit}: no model can satisfy {side} {bound:g}",
+                remedy=f"choose a number in [{low:g}, {high:g}]",
+                at=(side,),
+            )
         return self
 
     @property

@@ -80,7 +80,7 @@ def test_names_become_indices_and_keywords_stay() -> None:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ("{metric: masss, region: {border: 2}, at_most: 0.5}", "unknown metric 'masss'"),
+        ("{metric: masss, region: {border: 2}, at_most: 0.5}", "has no metric 'masss'"),
         ("{metric: mass, at_most: 0.5}", "mass needs region"),
         ("{metric: top_k_overlap, region: {border: 2}, k: 3, at_least: 0.5}", "has no region"),
         ("{metric: top_k_overlap, at_least: 0.5}", "needs k"),
