@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, GetCoreSchemaHandler, NonNegativeInt, PositiveInt
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, NonNegativeInt, PositiveInt
 from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import TypeAliasType
 
@@ -47,6 +47,13 @@ class Tagged:
             python_schema=core_schema.no_info_wrap_validator_function(self._either, tagged),
             serialization=core_schema.plain_serializer_function_ser_schema(written),
         )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        bare = [tag for tag, kind in self.options.items() if not any(map(_needed, dataclasses.fields(kind)))]
+        maps = handler(schema)
+        return {"anyOf": [{"enum": bare}, maps]} if bare else maps
 
     def _choice(self, tag: str, kind: type, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         if getattr(kind, "inline", False):
@@ -82,6 +89,10 @@ def tupled(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: tupled(item) for key, item in value.items()}
     return tuple(tupled(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def _needed(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def written(value: Any) -> Any:

@@ -16,6 +16,10 @@ from auditor.spec.training import Training
 
 SCALAR = {"type": ["string", "number", "boolean", "null"]}
 TEXT = {"type": "string"}
+VARIABLE = {"type": "string", "pattern": r"^\$\{[^{}]*\}$"}
+MAPS = ("properties", "patternProperties", "$defs")
+LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
+SINGLE = ("items", "additionalProperties")
 
 
 def schema(types: Mapping[str, type[Check]]) -> dict[str, Any]:
@@ -35,15 +39,25 @@ def schema(types: Mapping[str, type[Check]]) -> dict[str, Any]:
     check = {
         "type": "object",
         "properties": {"type": {"enum": sorted(types)}, "extends": TEXT},
-        "anyOf": [{"required": ["type"]}, {"required": ["extends"]}],
         "allOf": branches,
+    }
+    complete = {
+        "required": ["auditor", "name", "model", "data", "checks"],
+        "properties": {
+            "model": {"required": definitions["ModelSection"].pop("required")},
+            "checks": {
+                "minProperties": 1,
+                "additionalProperties": {"anyOf": [{"required": ["type"]}, {"required": ["extends"]}]},
+            },
+        },
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "auditor spec",
         "type": "object",
         "additionalProperties": False,
-        "required": ["auditor", "name"],
+        "if": {"not": {"required": ["include"]}},
+        "then": complete,
         "properties": {
             "auditor": {"const": 1},
             "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]*$"},
@@ -65,7 +79,7 @@ def schema(types: Mapping[str, type[Check]]) -> dict[str, Any]:
             "waivers": {"type": "array", "items": where[Waiver]},
             "report": where[ReportSection],
         },
-        "$defs": {**definitions, "ClassSets": _class_sets()},
+        "$defs": {**_taking_variables(definitions), "ClassSets": _class_sets(), "Variable": VARIABLE},
     }
 
 
@@ -83,6 +97,28 @@ def _check(definition: dict[str, Any], name: str, kind: type[Check]) -> dict[str
     if required:
         out["anyOf"] = [{"required": ["extends"]}, {"required": required}]
     return out
+
+
+def _taking_variables(definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """The definitions with `${name}` allowed wherever a number, a truth value or one of several words is."""
+    return {name: _taking_variable(schema) for name, schema in definitions.items()}
+
+
+def _taking_variable(schema: Any) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    out = dict(schema)
+    for key in MAPS:
+        if key in out:
+            out[key] = _taking_variables(out[key])
+    for key in LISTS:
+        if key in out:
+            out[key] = [_taking_variable(inner) for inner in out[key]]
+    for key in SINGLE:
+        if key in out:
+            out[key] = _taking_variable(out[key])
+    scalar = out.get("type") in ("number", "integer", "boolean") or "enum" in out or "const" in out
+    return {"anyOf": [out, {"$ref": "#/$defs/Variable"}]} if scalar else out
 
 
 def _class_sets() -> dict[str, Any]:
