@@ -11,7 +11,7 @@ from auditor.report import words
 
 @dataclass(frozen=True)
 class Bar:
-    """Positions in percent of the track. `at` names how a label under or over its position is set: middle, start or end."""
+    """Positions in percent of the track. `value_at` and `demand_at`: where a label lies about its place."""
 
     kind: str
     low: str
@@ -56,7 +56,7 @@ class Demand:
 
 
 def demand(finding: Finding) -> Demand | None:
-    """The number that `value` and `interval` are held against; for a share of rows, the share and not the rows' predicate."""
+    """The number that `value` and `interval` are held against; for a share of rows, that share."""
     threshold = finding.threshold or {}
     if threshold.get("for") == "all":
         return Demand(1.0, True)

@@ -16,7 +16,7 @@ def evidence_folder(check: str) -> str:
 
 @dataclass
 class RunFolder:
-    """The files of one run. A path is looked for where the results say and where the contract puts it, never outside."""
+    """The files of one run. Paths are looked for inside the folder alone."""
 
     root: Path
     hashes: dict[str, str] = field(default_factory=dict)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from auditor.records import Finding
+from auditor.records import Finding, Status
 from auditor.records.base import Record
 from auditor.report.view import FrameworkView
 from auditor.resources import resource
 
+MOST_NAMED = 6
+"""Checks named for one clause; where every check counts and they are more, their number a status says as much."""
+
 
 class Clause(Record):
-    """One clause; `types` are check types (`robustness.certified`) or families (`robustness`) that support evidence for it."""
+    """One clause; `types` are the check types (`bias.amplification`) or families (`bias`) that support evidence for it."""
 
     clause: str
     subject: str
@@ -64,8 +68,10 @@ def framework_views(
 def _supporting(
     clause: Clause, findings: Sequence[Finding], anchors: dict[str, str]
 ) -> tuple[tuple[str, str, str], ...]:
-    return tuple(
-        ("waived" if finding.waived else finding.status.value, anchors[finding.check], finding.check)
-        for finding in findings
-        if finding.type in clause.types or finding.type.partition(".")[0] in clause.types
-    )
+    """The checks that ran and speak to the clause; a check without a finding supports nothing."""
+    ran = [finding for finding in findings if finding.status not in (Status.SKIPPED, Status.ERROR)]
+    chosen = [f for f in ran if f.type in clause.types or f.type.partition(".")[0] in clause.types]
+    if len(chosen) > MOST_NAMED and len(chosen) == len(ran):
+        counts = Counter("waived" if finding.waived else finding.status.value for finding in ran)
+        return tuple((mark, "decision", f"{n} {mark}") for mark, n in counts.items())
+    return tuple(("waived" if f.waived else f.status.value, anchors[f.check], f.check) for f in chosen)

@@ -18,7 +18,7 @@ METRICS = {
     "tightness": "largest rate seen over the proved bound; 1 is exact",
     "fraction": "share of rows that hold",
     "undefined": "rows without any influence to share out; they count against the claim",
-    "value_median": "the middle row's value",
+    "value_median": "the middle row’s value",
     "sensitivity": "share of rows whose score rises along the concept",
     "p_value": "chance of such a result if there were no effect",
     "cav_accuracy": "how well the concept can be told from its counterpart",
@@ -37,15 +37,15 @@ METRICS = {
     "excess": "amplification beyond the unavoidable part",
     "mahalanobis_within": "distance of the class means, in units of the spread within the classes",
     "mahalanobis_total": "distance of the class means, in units of the whole spread",
-    "asymmetry": "how far features of one class outnumber the other's",
-    "per_class_accuracy": "share of each class's rows whose label is predicted",
+    "asymmetry": "how far features of one class outnumber the other’s",
+    "per_class_accuracy": "share of each class’s rows whose label is predicted",
 }
-"""The contract's metrics, each in a few words."""
+"""The contract’s metrics, each in a few words."""
 
 _TERMS: dict[str, tuple[str, Collection[str]]] = {
     "Advantage": (
-        "True-positive rate minus false-positive rate of a membership attack, at a threshold fixed beforehand. 0 is a coin "
-        "toss, 1 is certainty.",
+        "True-positive rate minus false-positive rate of a membership attack, at a threshold fixed beforehand. "
+        "0 is a coin toss, 1 is certainty.",
         ("privacy",),
     ),
     "Affinity set": (
@@ -95,11 +95,11 @@ _TERMS: dict[str, tuple[str, Collection[str]]] = {
         ("privacy.inversion", "privacy.encoding"),
     ),
     "VRA": (
-        "Verified-robust accuracy: share of rows that are right and certified. Under a guarantee, the label lies in the "
-        "loosest certified set.",
+        "Verified-robust accuracy: share of rows that are right and certified. Under a guarantee, the label lies in "
+        "the loosest certified set.",
         ("robustness",),
     ),
-    "Waiver": ("A named person's acceptance of one check's failure, with a reason and an expiry.", ()),
+    "Waiver": ("A named person’s acceptance of one check’s failure, with a reason and an expiry.", ()),
     "Bias amplification": (
         "How much more often a model predicts a class than it occurs, where it already occurs often.",
         ("bias",),

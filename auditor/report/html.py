@@ -43,7 +43,7 @@ def _environment() -> Any:
         STATUS_MEANS=marks.STATUS_MEANS,
         EVIDENCE_MEANS=marks.EVIDENCE_MEANS,
     )
-    environment.filters.update(prose=prose, css=css_string, percent=lambda value: f"{value:.2f}%")
+    environment.filters.update(prose=prose, soft=soft, css=css_string, percent=lambda value: f"{value:.2f}%")
     return environment
 
 
@@ -57,6 +57,14 @@ def prose(text: str) -> Markup:
     )
 
 
+def soft(text: str) -> Markup:
+    """Escaped text that may break inside: after a slash or underscore, before a capital that follows a small letter."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"(?<=[a-z])(?=[A-Z])|(?<=[/_])(?=.)", text)
+    return Markup("<wbr>").join(escape(part) for part in parts)
+
+
 def css_string(text: str) -> str:
-    """`text` as a CSS string: quotes, backslashes, line ends, angle brackets as code points, so it ends neither string nor sheet."""
+    """`text` as a CSS string, everything unusual as code points, so that it ends neither the string nor the sheet."""
     return '"' + "".join(char if char.isalnum() or char in " .,:·-_/" else f"\\{ord(char):06x}" for char in text) + '"'

@@ -1,4 +1,4 @@
-"""JUnit XML: one test case a check. What blocks the gate is a failure or an error, so that a CI job shows what the gate obeys."""
+"""JUnit XML: one test case a check; a failure or an error is what blocks the gate, and nothing else."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def _message(finding: Finding, reason: str) -> str:
     if reason:
         return reason
     if finding.waived:
-        return f"waived {finding.status.value} until {finding.waived.expires}, {finding.waived.owner}: {finding.waived.reason}"
+        waiver = finding.waived
+        return f"waived {finding.status.value} until {waiver.expires}, {waiver.owner}: {waiver.reason}"
     if finding.status is Status.SKIPPED:
         return finding.reason or "skipped"
     return f"{finding.status.value} (does not block): {finding.reason or finding.summary}"

@@ -59,7 +59,8 @@ _EVIDENCE = {
     "certified": f'<path d="M1.6 6.2H10.8V9.8H1.6Z" {_f("ink")}/><path d="M13 2.8V13.2" {_k("ink", 2.1)}/>',
     "probabilistic": f'<path d="M1.6 6.2H5.2V9.8H1.6ZM7.2 6.2H10.8V9.8H7.2Z" {_f("ink")}/>'
     f'<path d="M13 2.8V13.2" {_k("ink", 2.1)}/>',
-    "measured": f'<path d="M1.8 8H14.2M1.8 5.2V10.8M14.2 5.2V10.8" {_k("ink", 1.4)}/><circle cx="8" cy="8" r="2.6" {_f("ink")}/>',
+    "measured": f'<path d="M1.8 8H14.2M1.8 5.2V10.8M14.2 5.2V10.8" {_k("ink", 1.4)}/>'
+    f'<circle cx="8" cy="8" r="2.6" {_f("ink")}/>',
     "attacked": f'<path d="M1.6 8H9.8M6.9 4.9L10 8L6.9 11.1" {_k("ink", 1.6)}/>'
     f'<path d="M13.4 2.6V5.6M13.4 10.4V13.4" {_k("ink", 1.8)}/>',
 }
@@ -81,4 +82,5 @@ def evidence_mark(kind: str, word: str | None = None) -> str:
 
 def _mark(shapes: str, word: str) -> str:
     title = f'role="img"><title>{word}</title>' if word else 'aria-hidden="true">'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" class="sym" viewBox="0 0 16 16" width="16" height="16" {title}{shapes}</svg>'
+    size = 'viewBox="0 0 16 16" width="16" height="16"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" class="sym" {size} {title}{shapes}</svg>'

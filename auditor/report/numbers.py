@@ -1,4 +1,4 @@
-"""A finding's metrics as tables: single numbers with their meaning, families such as `rmia.auc` and `per_class_accuracy` crossed."""
+"""A finding's metrics as tables: single ones with their meaning, families such as `rmia.auc` crossed."""
 
 from __future__ import annotations
 
@@ -9,38 +9,72 @@ from auditor.records import Finding
 from auditor.report import words
 from auditor.report.glossary import METRICS
 from auditor.report.pictures import MOST_ROWS
-from auditor.report.view import Cell, Heading, Sheet
+from auditor.report.view import Cell, Heading, Sheet, Tally
 
 INTERVAL = "_interval"
 
 
 def sheets(finding: Finding) -> tuple[Sheet, ...]:
-    """Every metric of the finding, each in exactly one table."""
+    """Every metric of the finding in exactly one table, but for those that are one number a name (`tallies`)."""
     metrics = finding.metrics
-    families = {name.partition(".")[0] for name in metrics if "." in name}
+    families = list(dict.fromkeys(name.partition(".")[0] for name in metrics if "." in name))
     crossed = {name: value for name, value in metrics.items() if "." in name}
-    keyed = {name: value for name, value in metrics.items() if isinstance(value, Mapping) and "." not in name}
-    single = {name: value for name, value in metrics.items() if name not in crossed and name not in keyed}
-    made = [_single(finding, single), _families(crossed, sorted(families, key=list(metrics_order(metrics)).index))]
+    single = {name: value for name, value in metrics.items() if "." not in name and not isinstance(value, Mapping)}
+    made = [_single(finding, single), _families(crossed, families)]
+    made += [_crossed(keys, columns) for keys, columns in _keyed(finding) if len(columns) > 1]
+    return tuple(sheet for sheet in made if sheet is not None and sheet.rows)
+
+
+def tallies(finding: Finding) -> tuple[Tally, ...]:
+    """Metrics that are one number a name, such as the accuracy of each class."""
+    made = []
+    for keys, columns in _keyed(finding):
+        if len(columns) == 1:
+            ((name, values),) = columns.items()
+            items = tuple((str(key), _value(values[key])) for key in keys[:MOST_ROWS])
+            made.append(Tally(_titled(name), items))
+    return tuple(made)
+
+
+def in_a_line(finding: Finding) -> str:
+    """The single numbers beside the finding's own, on one line: "clean accuracy 0.879, rejection rate 0.217"."""
+    told = {finding.metric, "fraction"}
+    parts = [
+        f"{words.metric_name(name)} {_value(value)}"
+        for name, value in finding.metrics.items()
+        if name not in told
+        and "." not in name
+        and not name.endswith(INTERVAL)
+        and not isinstance(value, (Mapping, list, tuple))
+    ]
+    return ", ".join(parts)
+
+
+def _keyed(finding: Finding) -> list[tuple[tuple[str, ...], dict[str, Mapping[str, Any]]]]:
+    """Metrics that are maps, those with the same keys together."""
     groups: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
-    for name, value in keyed.items():
+    for name, value in finding.metrics.items():
+        if not isinstance(value, Mapping) or "." in name:
+            continue
         if all(not isinstance(item, Mapping) for item in value.values()):
             groups.setdefault(tuple(value), {})[name] = value
         else:
             for key, inner in value.items():
-                groups.setdefault(tuple(inner), {})[f"{name}.{key}"] = inner
-    made += [_crossed(keys, columns) for keys, columns in groups.items()]
-    return tuple(sheet for sheet in made if sheet is not None and sheet.rows)
+                inner = inner if isinstance(inner, Mapping) else {"": inner}
+                groups.setdefault(tuple(inner), {})[f"{name} {key}"] = inner
+    return list(groups.items())
 
 
-def metrics_order(metrics: Mapping[str, Any]) -> list[str]:
-    return list(dict.fromkeys(name.partition(".")[0] for name in metrics))
+def _titled(name: str) -> str:
+    title = words.metric_name(name)
+    return title[:1].upper() + title[1:]
 
 
 def _single(finding: Finding, metrics: Mapping[str, Any]) -> Sheet | None:
     intervals = {name for name in metrics if name.endswith(INTERVAL) and name.removesuffix(INTERVAL) in metrics}
     names = [name for name in metrics if name not in intervals]
-    has_interval = bool(intervals) or finding.interval is not None
+    own = {finding.metric, "fraction"} if finding.interval is not None else set()
+    has_interval = bool(intervals) or any(name in own and metrics[name] == finding.value for name in names)
     meanings = [METRICS.get(name, "") for name in names]
     columns = [Heading("Metric"), Heading("Value", True)]
     columns += [Heading("Interval", True)] if has_interval else []
@@ -50,7 +84,7 @@ def _single(finding: Finding, metrics: Mapping[str, Any]) -> Sheet | None:
         cells = [Cell(name, "code"), Cell(_value(metrics[name]))]
         if has_interval:
             bounds = metrics.get(name + INTERVAL)
-            if bounds is None and name == finding.metric and finding.interval and metrics[name] == finding.value:
+            if bounds is None and name in own and metrics[name] == finding.value:
                 bounds = finding.interval
             cells.append(Cell(words.interval(bounds) if bounds is not None else ""))
         if any(meanings):
@@ -118,7 +152,7 @@ def _crossed(keys: Sequence[str], columns: Mapping[str, Mapping[str, Any]]) -> S
                 cells.append(Cell(words.interval(columns[name + INTERVAL].get(key)), "quiet"))
         rows.append(tuple(cells))
     rest = f"{len(keys) - MOST_ROWS} more in results.json" if len(keys) > MOST_ROWS else ""
-    caption = words.metric_name(shown[0]).capitalize() if len(shown) == 1 else "In detail"
+    caption = _titled(shown[0]) if len(shown) == 1 else "In detail"
     return _narrow(Sheet(caption, tuple(headings), tuple(rows), rest))
 
 

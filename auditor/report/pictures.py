@@ -16,7 +16,7 @@ from auditor.report.folder import RunFolder, evidence_folder
 from auditor.report.view import Cell, Heading, Picture, Sheet, TileView
 
 MOST_ROWS = 60
-"""Rows of a table that are printed; the rest is named as a file (WeasyPrint's time grows faster than a table's rows)."""
+"""Rows of a table that are printed; the rest is named as a file (long tables cost WeasyPrint more than their share)."""
 
 
 @dataclass
@@ -27,14 +27,15 @@ class Gallery:
     redact: Collection[str] = ()
     count: int = 0
 
-    def pictures(self, finding: Finding) -> tuple[Picture, ...]:
-        return tuple(self._picture(finding, item) for item in finding.evidence)
+    def pictures(self, finding: Finding, *, compact: bool = False) -> tuple[Picture, ...]:
+        """The finding's pictures in its order; `compact` ones are lower, for two checks to a page."""
+        return tuple(self._picture(finding, item, compact) for item in finding.evidence)
 
     def number(self) -> int:
         self.count += 1
         return self.count
 
-    def _picture(self, finding: Finding, item: AnyEvidence) -> Picture:
+    def _picture(self, finding: Finding, item: AnyEvidence, compact: bool) -> Picture:
         below = evidence_folder(finding.check)
         data = self.folder.find(item.data, f"{below}/{item.id}.parquet")
         shown = item.data or f"{below}/{item.id}.parquet"
@@ -52,13 +53,23 @@ class Gallery:
                 case ImageGrid():
                     return self._grid(item, below, id)
                 case _:
-                    canvas = draw(item, data, id=id)
+                    canvas = draw(item, data, id=id, compact=compact)
         except RenderError as error:
             return _missing(item, id, error.what)
         assert canvas is not None
         self.folder.write(f"{below}/{item.id}.svg", canvas.svg(standalone=True).encode("utf-8"))
         source = shown if data is not None else ""
-        return Picture("plot", id, item.caption, item.detail, self.number(), item.wide, canvas.svg(), source=source)
+        return Picture(
+            "plot",
+            id,
+            item.caption,
+            item.detail,
+            self.number(),
+            item.wide,
+            canvas.svg(),
+            source=source,
+            heat=canvas.kind == "plot heat",
+        )
 
     def _grid(self, item: ImageGrid, below: str, id: str) -> Picture:
         drawn = []

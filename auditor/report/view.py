@@ -1,4 +1,4 @@
-"""The report as plain frozen values: everything a template prints, already worded, numbered and drawn. HTML and PDF share it.
+"""The report as frozen values: everything a template prints, worded, numbered and drawn. HTML and PDF share it.
 
 Strings are unescaped text, except fields called `svg`, which are drawings that have escaped what they hold.
 """
@@ -46,6 +46,14 @@ class Sheet:
 
 
 @dataclass(frozen=True)
+class Tally:
+    """One number a name, set in several columns."""
+
+    caption: str
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class TileView:
     title: str
     note: str
@@ -55,7 +63,7 @@ class TileView:
 
 @dataclass(frozen=True)
 class Picture:
-    """One piece of evidence. `kind`: plot, tiles, table, note or missing. `number` counts the figures of the document."""
+    """One piece of evidence. `kind`: plot, tiles, table, note or missing. `number` counts figures."""
 
     kind: str
     id: str
@@ -68,11 +76,25 @@ class Picture:
     sheet: Sheet | None = None
     text: str = ""
     source: str = ""
+    heat: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """A band of the page: one picture over the whole width, two halves, or with `texts` what stands beside a half.
+
+    `heat` gives the left side more than half.
+    """
+
+    pictures: tuple[Picture, ...]
+    texts: bool = False
+    notes: tuple[Picture, ...] = ()
+    heat: bool = False
 
 
 @dataclass(frozen=True)
 class CheckView:
-    """One check in full. `mark` is its status, or `waived`; `claim_size` is large, medium or small after its length."""
+    """One check. `mark` is its status or `waived`; `claim_size` large, medium or small; `more` its numbers on one line."""
 
     anchor: str
     number: str
@@ -97,16 +119,17 @@ class CheckView:
     reason: str
     opens_when: str
     waiver: str
-    pictures: tuple[Picture, ...]
+    blocks: tuple[Block, ...]
     rests_title: str
     rests_on: tuple[str, ...]
     limits: tuple[str, ...]
     power: str
     numbers: tuple[Sheet, ...]
+    tallies: tuple[Tally, ...]
+    more: str
     rerun: str
     points: str
     points_hash: str
-    blocks: bool
 
 
 @dataclass(frozen=True)
@@ -204,7 +227,7 @@ class FrameworkView:
     note: str
     column: str
     rows: tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...]
-    """Clause, its subject, and per check its mark, anchor and name."""
+    """Clause, its subject, and per check that ran its mark, anchor and name, or how many have a mark."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Numbers, dates and counts as the report prints them: a real minus, thin spaces, never more digits than say something."""
+"""Numbers, dates and counts as the report prints them: a real minus, thin spaces, few digits."""
 
 from __future__ import annotations
 
@@ -168,5 +168,14 @@ def _nested(value: Any) -> str:
 
 def metric_name(name: str) -> str:
     """A metric's name as a label: "accuracy under attack"; VRA and other initials in capitals."""
-    capitals = {"vra": "VRA", "auc": "AUC", "ssim": "SSIM", "tpr": "TPR", "fpr": "FPR", "f1": "F1", "cav": "CAV"}
+    capitals = {
+        "vra": "VRA",
+        "auc": "AUC",
+        "ssim": "SSIM",
+        "tpr": "TPR",
+        "fpr": "FPR",
+        "f1": "F1",
+        "cav": "CAV",
+        "1pct": f"1{THIN}%",
+    }
     return " ".join(capitals.get(word, word) for word in name.replace(".", " ").split("_"))

@@ -7,8 +7,9 @@ from auditor.report import words
 from auditor.report.bar import demand, interval_bar
 from auditor.report.compose.context import Context, mark
 from auditor.report.folder import evidence_folder
+from auditor.report.layout import arranged
 from auditor.report.marks import EVIDENCE_SHORT, WORDS
-from auditor.report.numbers import sheets
+from auditor.report.numbers import in_a_line, sheets, tallies
 from auditor.report.view import CheckView
 
 STANCES = {
@@ -20,7 +21,7 @@ STANCES = {
 }
 
 
-def check_view(finding: Finding, number: str, context: Context) -> CheckView:
+def check_view(finding: Finding, number: str, context: Context, *, brief: bool = False) -> CheckView:
     asked = demand(finding)
     limit = asked.limit if asked else None
     pair = finding.interval if finding.interval and finding.interval[0] != finding.interval[1] else None
@@ -29,6 +30,7 @@ def check_view(finding: Finding, number: str, context: Context) -> CheckView:
     has_points = context.folder.find(points) is not None
     attacked = finding.threat_model is not None
     measured = finding.value is not None or finding.interval is not None
+    pictures = context.gallery.pictures(finding, compact=brief)
     return CheckView(
         anchor=context.anchors[finding.check],
         number=number,
@@ -53,16 +55,17 @@ def check_view(finding: Finding, number: str, context: Context) -> CheckView:
         reason=words.sentence(finding.reason or "") if not _told(finding) else "",
         opens_when=opens(finding.opens_when) if finding.status is not Status.PASS else "",
         waiver=_waiver(finding),
-        pictures=context.gallery.pictures(finding),
+        blocks=arranged(pictures),
         rests_title="Threat model" if attacked else "Rests on",
         rests_on=tuple(words.sentence(text) for text in _grounds(finding)),
         limits=tuple(words.sentence(text) for text in finding.limits),
         power=words.sentence(finding.power or ""),
         numbers=sheets(finding),
+        tallies=tallies(finding),
+        more=in_a_line(finding),
         rerun=finding.rerun,
         points=points if has_points else "",
         points_hash=context.folder.sha256(points) if has_points else "",
-        blocks=finding.check in context.blocking,
     )
 
 

@@ -21,6 +21,13 @@ VERBS = {
     "skipped": "was not run",
     "regression": "has become worse",
 }
+PLURALS = {
+    "fail": "fail",
+    "inconclusive": "are not decided",
+    "error": "could not finish",
+    "skipped": "were not run",
+    "regression": "have become worse",
+}
 KINDS = ("certified", "probabilistic", "measured", "attacked")
 
 
@@ -78,7 +85,7 @@ def decision(context: Context) -> Decision:
         heading="Passed. A person signs before release." if passed else "Blocked. Do not release.",
         mark="pass" if passed else "fail",
         lead=_lead(context),
-        reasons=tuple(_reason(reason, context) for reason in results.verdict.reasons),
+        reasons=_reasons(context),
         kinds=kinds,
         rows=tuple(_row(finding, kinds, changes.get(finding.check), context) for finding in results.findings),
         caption=f"{words.count(len(results.findings), 'check').capitalize()}, by the kind of evidence behind each",
@@ -94,45 +101,58 @@ def _lead(context: Context) -> str:
     total = len(results.findings)
     if results.verdict.status == "passed":
         if results.verdict.reasons or any(mark(finding) != "pass" for finding in results.findings):
-            return "Nothing that the spec lets block stands in the way. What did not pass is listed below and is not hidden by the verdict."
-        return f"{'The one claim' if total == 1 else f'All {words.counted(total)} claims'} of the spec {'holds' if total == 1 else 'hold'} on the evidence shown here."
+            return (
+                "Nothing that the spec lets block stands in the way. What did not pass is listed below "
+                "and is not hidden by the verdict."
+            )
+        return (
+            f"{'The one claim' if total == 1 else f'All {words.counted(total)} claims'} of the spec "
+            f"{'holds' if total == 1 else 'hold'} on the evidence shown here."
+        )
     if not context.blocking:
         return "The gate stays shut."
     stands = "stands" if len(context.blocking) == 1 else "stand"
     first = f"{words.counted(len(context.blocking)).capitalize()} of {words.count(total, 'check')} {stands} in the way."
-    groups: dict[str, list[str]] = {}
-    for reason in results.verdict.reasons:
-        groups.setdefault(reason.status, []).append(reason.check)
+    verbs: dict[str, list[str]] = {}
+    for reason in sorted(results.verdict.reasons, key=lambda reason: reason.status == "regression"):
+        verbs.setdefault(reason.check, []).append(reason.status)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for check, statuses in verbs.items():
+        groups.setdefault(tuple(statuses), []).append(check)
     said = []
-    for status, checks in groups.items():
-        verb = VERBS.get(status, status)
-        if len(checks) > 1:
-            verb = {
-                "fails": "fail",
-                "is not decided": "are not decided",
-                "was not run": "were not run",
-                "has become worse": "have become worse",
-            }.get(verb, verb)
-        named = words.listed(checks) if len(checks) <= 3 else f"{words.counted(len(checks))} checks"
-        said.append(f"{named} {verb}")
-    return f"{first} {'; '.join(said)}.".replace("..", ".")
+    for statuses, checks in groups.items():
+        forms = VERBS if len(checks) == 1 else PLURALS
+        named = words.listed(checks) if len(checks) <= 3 else words.count(len(checks), "check")
+        said.append(f"{named} {words.listed([forms.get(status, status) for status in statuses])}")
+    return f"{first} {'; '.join(said)}."
 
 
-def _reason(reason: Reason, context: Context) -> ReasonView:
-    finding = next((f for f in context.results.findings if f.check == reason.check), None)
-    title = f"{reason.check} {VERBS.get(reason.status, reason.status)}"
+def _reasons(context: Context) -> tuple[ReasonView, ...]:
+    """One entry a check, whatever number of reasons it gives; its status first, then that it has become worse."""
+    by_check: dict[str, list[Reason]] = {}
+    for reason in context.results.verdict.reasons:
+        by_check.setdefault(reason.check, []).append(reason)
+    return tuple(_reason(check, reasons, context) for check, reasons in by_check.items())
+
+
+def _reason(check: str, reasons: Sequence[Reason], context: Context) -> ReasonView:
+    finding = next((f for f in context.results.findings if f.check == check), None)
+    reasons = sorted(reasons, key=lambda reason: reason.status == "regression")
+    title = f"{check} {words.listed([VERBS.get(reason.status, reason.status) for reason in reasons])}".strip()
     if finding is None:
-        return ReasonView("error", "", title, words.sentence(reason.text), "")
-    text = reason.text
-    if (
-        finding.summary
-        and reason.status == finding.status.value
-        and finding.status in (Status.FAIL, Status.INCONCLUSIVE)
-    ):
-        _, _, more = reason.text.partition(". ")
-        text = f"{words.sentence(finding.summary)} {more}".strip()
-    way = "" if reason.status == "regression" else opens(finding.opens_when)
-    return ReasonView(finding.status.value, context.anchors[reason.check], title, words.sentence(text), way)
+        return ReasonView("error", "", title, " ".join(words.sentence(reason.text) for reason in reasons), "")
+    texts = [_said(reason, finding) for reason in reasons]
+    way = "" if reasons[0].status == "regression" else opens(finding.opens_when)
+    return ReasonView(finding.status.value, context.anchors[check], title, " ".join(texts), way)
+
+
+def _said(reason: Reason, finding: Finding) -> str:
+    """The finding's own summary, with what the gate adds to it (an expired waiver); else the gate's words."""
+    own = reason.status == finding.status.value and finding.status in (Status.FAIL, Status.INCONCLUSIVE)
+    if not (own and finding.summary):
+        return words.sentence(reason.text)
+    _, _, more = reason.text.partition(". ")
+    return f"{words.sentence(finding.summary)} {more}".strip()
 
 
 def _row(finding: Finding, kinds: Sequence[str], change: Change | None, context: Context) -> Row:

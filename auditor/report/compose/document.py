@@ -25,7 +25,7 @@ def compose(results: Results, folder: RunFolder) -> Document:
             numbers[name] = str(len(numbers) + 1)
     head, what_ran = cover(context), ran(context)
     full = tuple(check_view(f, f"{numbers['full']}.{k}", context) for k, f in enumerate(in_full, 1))
-    brief = tuple(check_view(f, f"{numbers['brief']}.{k}", context) for k, f in enumerate(in_brief, 1))
+    brief = tuple(check_view(f, f"{numbers['brief']}.{k}", context, brief=True) for k, f in enumerate(in_brief, 1))
     back = reference(context)
     return Document(
         name=results.spec.name,
@@ -65,17 +65,17 @@ def _contents(
 ) -> tuple[Entry, ...]:
     entries = [
         Entry("decision", "Decision", 1),
-        Entry("scope", f"{numbers['scope']}  Scope", 1),
-        Entry("ran", f"{numbers['ran']}  What ran", 1),
+        Entry("scope", f"{numbers['scope']}\u2002Scope", 1),
+        Entry("ran", f"{numbers['ran']}\u2002What ran", 1),
     ]
     for key, title, checks in (("full", "Checks in full", full), ("brief", "Checks in brief", brief)):
         if checks:
-            entries.append(Entry(checks[0].anchor, f"{numbers[key]}  {title}", 1))
+            entries.append(Entry(checks[0].anchor, f"{numbers[key]}\u2002{title}", 1))
             entries += [Entry(check.anchor, check.name, 2, check.mark) for check in checks]
-    entries.append(Entry("reference", f"{numbers['reference']}  Reference", 1))
+    entries.append(Entry("reference", f"{numbers['reference']}\u2002Reference", 1))
     for anchor, title, present in (
-        ("sets", "Class sets", back.sets), ("waivers", "Waivers", back.waivers), ("regulation", "Regulation", back.frameworks),
-        ("provenance", "Provenance", True), ("glossary", "Glossary", True), ("spec", "The spec", back.spec),
+        ("sets", "Class sets", back.sets), ("waivers", "Waivers", back.waivers),
+        ("regulation", "Regulation", back.frameworks), ("provenance", "Provenance", True), ("glossary", "Glossary", True), ("spec", "The spec", back.spec),
     ):  # fmt: skip
         if present:
             entries.append(Entry(anchor, title, 2))

@@ -12,6 +12,17 @@ from auditor.report.frameworks import framework_views
 from auditor.report.glossary import terms
 from auditor.report.view import Cell, Fact, Heading, Reference, SetView, Sheet, Signature, SpecLine
 
+REFUSALS = (
+    "Do not release. Return to training.",
+    "Do not release. Repeat the audit with other data or another spec.",
+    "Release under the waivers listed on an attached sheet, each with reason, owner and expiry.",
+)
+RELEASES = (
+    "Release.",
+    "Release with conditions, listed on an attached sheet.",
+    "Do not release, for reasons on an attached sheet.",
+)
+
 
 def reference(context: Context) -> Reference:
     results = context.results
@@ -34,13 +45,7 @@ def reference(context: Context) -> Reference:
 
 def signature(context: Context) -> Signature:
     results = context.results
-    blocked = results.verdict.status != "passed"
-    choices = (
-        ("Do not release. Return to training.", "Do not release. Repeat the audit with other data or another spec.",
-         "Release under the waivers listed on an attached sheet, each with reason, owner and expiry.")
-        if blocked
-        else ("Release.", "Release with conditions, listed on an attached sheet.", "Do not release, for reasons on an attached sheet.")
-    )  # fmt: skip
+    choices = REFUSALS if results.verdict.status != "passed" else RELEASES
     reviewers = [str(name) for name in results.scope.report.get("reviewers") or ()]
     signers = [(f"Reviewer{'' if len(reviewers) < 2 else f' {k}'}", name) for k, name in enumerate(reviewers, 1)]
     signers = signers or [("Reviewer", "")]
@@ -137,8 +142,10 @@ def _waivers(context: Context) -> Sheet | None:
         check = str(waiver.get("check", ""))
         finding = findings.get(check)
         live = finding is not None and finding.waived is not None
-        state = Cell("no check of that name" if finding is None else f"{finding.status.value}" if live else "not in effect",
-                     "text", mark(finding) if finding is not None and live else "")  # fmt: skip
+        if finding is None:
+            state = Cell("no check of that name")
+        else:
+            state = Cell(finding.status.value, "text", mark(finding)) if live else Cell("not in effect")
         expires = str(waiver.get("expires", words.DASH))
         rows.append(
             (
@@ -162,7 +169,10 @@ def _days_left(expires: str, as_of: str) -> str:
 def _waiver_note(context: Context) -> str:
     as_of = context.results.scope.as_of
     judged = f" Judged as of {words.date(as_of)}." if as_of else ""
-    return f"A waiver covers one check until its day of expiry; the status stays in view. An error cannot be waived.{judged}"
+    return (
+        f"A waiver covers one check until its day of expiry; the status stays in view. An error "
+        f"cannot be waived.{judged}"
+    )
 
 
 def _hashes(context: Context) -> Sheet:

@@ -133,7 +133,10 @@ def ran(context: Context) -> Ran:
         )
     drawn = [check for check in context.blocking if any(check in task.checks for task in tasks)]
     if drawn:
-        lead += f" Dark lines lead to {'the one' if len(drawn) == 1 else f'the {words.counted(len(drawn))}'} that block{'s' if len(drawn) == 1 else ''}."
+        lead += (
+            f" Dark lines lead to {'the one' if len(drawn) == 1 else f'the {words.counted(len(drawn))}'} "
+            f"that block{'s' if len(drawn) == 1 else ''}."
+        )
     title = f"The task graph from left to right: {_spoken(tasks)}; then the checks they decide."
     canvas = draw_tasks(tasks, findings, drawn, id="task-graph", title=title)
     picture = None
@@ -145,7 +148,10 @@ def ran(context: Context) -> Ran:
     shares, times = _times(tasks)
     halved = sum(task.halvings for task in tasks)
     note = (
-        f"Batches were halved {words.counted(halved)} time{'s' if halved != 1 else ''} for lack of memory; equal up to rounding."
+        (
+            f"Batches were halved {words.counted(halved)} time{'s' if halved != 1 else ''} for lack "
+            f"of memory; equal up to rounding."
+        )
         if halved
         else ""
     )

@@ -1,2 +1,2 @@
-"""Pictures as SVG, written by hand: each shape carries the light colour as an attribute (print, stand-alone files) and a
+"""Pictures as SVG. Each shape carries its light colour as an attribute, for print and for files that stand alone, and a
 class that follows the page's tokens on screen."""

@@ -21,7 +21,7 @@ def num(value: float) -> str:
 
 
 class Canvas:
-    """A drawing of `width` × `height` px with `title` as its alternative text. `id` keeps its inner ids apart from others'."""
+    """A drawing of `width` × `height` px with `title` as its alternative text. `id` sets its ids apart."""
 
     def __init__(self, width: float, height: float, title: str, *, id: str, kind: str = "plot") -> None:
         self.width, self.height, self.title, self.id, self.kind = width, height, title, id, kind
@@ -32,7 +32,8 @@ class Canvas:
         self, a: Point, b: Point, stroke: str = "ink", width: float = 1.0, *, dash: str = "", cap: str = "butt"
     ) -> None:
         self.parts.append(
-            f'<line x1="{num(a[0])}" y1="{num(a[1])}" x2="{num(b[0])}" y2="{num(b[1])}"{_stroke(stroke, width, dash, cap)}/>'
+            f'<line x1="{num(a[0])}" y1="{num(a[1])}" x2="{num(b[0])}" y2="{num(b[1])}"'
+            f"{_stroke(stroke, width, dash, cap)}/>"
         )
 
     def rect(
@@ -126,7 +127,8 @@ class Canvas:
             else ""
         )
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="{self.kind}" viewBox="0 0 {num(self.width)} {num(self.height)}" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="{self.kind}" '
+            f'viewBox="0 0 {num(self.width)} {num(self.height)}" '
             f'width="{num(self.width)}" height="{num(self.height)}" role="img" font-family="{FONT}">'
             f"<title>{escape(clean(self.title))}</title>{ground}{''.join(self.parts)}</svg>"
         )

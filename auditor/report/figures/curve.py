@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from auditor.records.evidence import Curve, Series
 from auditor.report.figures.axes import Frame, draw_axes, ends, make_frame
@@ -22,12 +23,12 @@ LINES = {
 TEXTS = {"data": ("data", 600), "second": ("ink", 500), "third": ("ink2", 400), "reference": ("ink2", 400)}
 
 
-def draw_curve(evidence: Curve, columns: Columns, *, id: str, title: str) -> Canvas:
+def draw_curve(evidence: Curve, columns: Columns, *, id: str, title: str, compact: bool = False) -> Canvas:
     """The picture of `evidence` from the columns of its file."""
     width = 657.0 if evidence.wide else 316.0
     square = evidence.diagonal is not None and not evidence.wide
     rows = _mark_rows(evidence)
-    height = 288.0 if square else 236.0
+    height = 276.0 if square else 172.0 if compact else 220.0
     xs = [x for series in evidence.series for x in columns[series.x]]
     ys = [
         y for series in evidence.series for name in (series.y, series.low, series.high) if name for y in columns[name]
@@ -92,7 +93,7 @@ def _points(frame: Frame, columns: Columns, series: Series, step: bool) -> list[
     if not step:
         return placed
     stairs = placed[:1]
-    for (_, before), (x, y) in zip(placed, placed[1:], strict=False):
+    for (_, before), (x, y) in pairwise(placed):
         stairs += [(x, before), (x, y)]
     return stairs
 
@@ -109,7 +110,7 @@ def _thinned(points: list[Point]) -> list[Point]:
 def _dense(line: list[Point]) -> list[Point]:
     """Points along `line` no further than 4 px apart."""
     dense = line[:1]
-    for (x0, y0), (x1, y1) in zip(line, line[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(line):
         steps = max(1, math.ceil(math.hypot(x1 - x0, y1 - y0) / 4))
         dense += [(x0 + (x1 - x0) * k / steps, y0 + (y1 - y0) * k / steps) for k in range(1, steps + 1)]
     return dense
@@ -163,24 +164,9 @@ def _name_areas(
         line = lines[series.y]
         if not line:
             continue
-        wide = text_width(series.label, 10, 600)
-        best: tuple[float, float, float] | None = None
-        for k in range(41):
-            x = frame.left + wide / 2 + 5 + k / 40 * (frame.right - frame.left - wide - 10)
-            edges = (x - wide / 2, x, x + wide / 2)
-            top = max(_at(line, edge) for edge in edges)
-            bottom = min(_at(below, edge) for edge in edges)
-            middle = (top + bottom) / 2
-            room = (
-                bottom
-                - top
-                - placer.cost(box(x, middle + 3.5, series.label, 10, 600, "middle"))
-                * (0.0 if bottom - top > 60 else 0.5)
-            )
-            if best is None or room > best[0] + 1e-9:
-                best = (room, x, middle)
+        best = _roomiest(frame, line, below, series.label, placer)
         if best is not None and series.label:
-            filled = series.style == "data" and best[0] > 14
+            filled = series.style == "data" and best[0] > 6
             canvas.text(
                 best[1], best[2] + 3.5, series.label, size=10, weight=600, anchor="middle",
                 fill="paper" if filled else "ink", backing=not filled,
@@ -189,9 +175,29 @@ def _name_areas(
         below = line
 
 
+def _roomiest(
+    frame: Frame, line: Sequence[Point], below: Sequence[Point], label: str, placer: Placer
+) -> tuple[float, float, float]:
+    """How good the best place between two lines is for `label`, and its middle."""
+    wide = text_width(label, 10, 600)
+    best = (-1e9, (frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2)
+    for k in range(33):
+        x = frame.left + wide / 2 + 5 + k / 32 * (frame.right - frame.left - wide - 10)
+        edges = (x - wide / 2 - 8, x, x + wide / 2 + 8)
+        top, bottom = max(_at(line, edge) for edge in edges), min(_at(below, edge) for edge in edges)
+        for share in (0.5, 0.35, 0.65, 0.2, 0.8):
+            middle = top + (bottom - top) * share
+            room = min(middle - top, bottom - middle, 16.0)
+            score = room - 3 * placer.cost(box(x, middle + 3.5, label, 10, 600, "middle"))
+            score -= abs(k - 16) * 0.05 + abs(share - 0.5) * 8 + abs(middle - (frame.top + frame.bottom) / 2) * 0.05
+            if score > best[0] + 1e-9:
+                best = (score, x, middle)
+    return best
+
+
 def _at(line: Sequence[Point], x: float) -> float:
     """The line's height at `x`, by linear interpolation."""
-    for (x0, y0), (x1, y1) in zip(line, line[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(line):
         if x0 <= x <= x1 and x1 > x0:
             return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
     return line[-1][1] if x > line[-1][0] else line[0][1]

@@ -16,8 +16,8 @@ from auditor.report.figures.heatmap import draw_heatmap
 from auditor.report.figures.histogram import draw_histogram
 
 
-def draw(evidence: AnyEvidence, data: Path | None, *, id: str) -> Canvas | None:
-    """The plot of `evidence` from its Parquet file; None for kinds that are not plots. Raises RenderError."""
+def draw(evidence: AnyEvidence, data: Path | None, *, id: str, compact: bool = False) -> Canvas | None:
+    """The plot of `evidence` from its Parquet file, lower where `compact`; None if it is no plot. Raises RenderError."""
     title = evidence.alt or f"{evidence.caption} {evidence.detail}".strip()
     if isinstance(evidence, Graph):
         return draw_graph(evidence, id=id, title=title)
@@ -31,9 +31,9 @@ def draw(evidence: AnyEvidence, data: Path | None, *, id: str) -> Canvas | None:
     try:
         match evidence:
             case Curve():
-                return draw_curve(evidence, columns, id=id, title=title)
+                return draw_curve(evidence, columns, id=id, title=title, compact=compact)
             case Histogram():
-                return draw_histogram(evidence, columns, id=id, title=title)
+                return draw_histogram(evidence, columns, id=id, title=title, compact=compact)
             case Bars():
                 return draw_bars(evidence, columns, id=id, title=title)
             case Dumbbell():

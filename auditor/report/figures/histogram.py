@@ -13,7 +13,9 @@ from auditor.report.figures.canvas import Canvas, Point
 from auditor.report.figures.labels import Placer, draw_marks
 
 
-def draw_histogram(evidence: Histogram, columns: Mapping[str, Sequence[Any]], *, id: str, title: str) -> Canvas:
+def draw_histogram(
+    evidence: Histogram, columns: Mapping[str, Sequence[Any]], *, id: str, title: str, compact: bool = False
+) -> Canvas:
     """The picture of `evidence` from the columns of its file; values that are not finite are left out."""
     values = [float(value) for value in columns[evidence.value] if value is not None]
     groups = columns[evidence.group] if evidence.group else None
@@ -25,7 +27,7 @@ def draw_histogram(evidence: Histogram, columns: Mapping[str, Sequence[Any]], *,
     if groups is not None:
         names = list(dict.fromkeys(str(groups[k]) for k in kept))
         counts = {name: _count([values[k] for k in kept if str(groups[k]) == name], edges) for name in names}
-    width, height = (657.0, 210.0) if evidence.wide else (316.0, 228.0)
+    width, height = (657.0, 210.0) if evidence.wide else (316.0, 176.0 if compact else 212.0)
     split = evidence.hatch is not None and threshold is not None and groups is None
     rows = min(2, sum(mark.axis == "x" for mark in evidence.marks))
     shares = groups is not None
@@ -114,7 +116,7 @@ def _name_sides(canvas: Canvas, frame: Frame, values: Sequence[float], threshold
             x, anchor = frame.left - 2, "start"
             if at - frame.left < 40:
                 continue
-        canvas.text(x, y, text, size=10, fill=colour, weight=600, anchor=anchor)
+        canvas.text(x, y, text, size=10, fill=colour, weight=600, anchor=anchor, backing=True)
 
 
 def _draw_groups(

@@ -15,7 +15,7 @@ LEAST = 192
 
 
 def draw_tile(tile: Tile, folder: Path, *, id: str, redact: bool = False) -> tuple[Canvas, ...]:
-    """The tile's picture and, where it has an overlay, the explanation beside it. `redact` blurs both beyond recognition."""
+    """The tile's picture and, where it has an overlay, the explanation beside it. `redact` blurs both."""
     picture = _read(folder / f"{tile.image}.png")
     if redact:
         picture = _blurred(picture)

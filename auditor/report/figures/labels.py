@@ -11,6 +11,11 @@ from auditor.report.figures.canvas import Anchor, Canvas, Point
 from auditor.report.typeface import width as text_width
 
 Box = tuple[float, float, float, float]
+BESIDE: tuple[tuple[float, float, Anchor], ...] = (
+    (0, -6, "middle"), (0, 13, "middle"), (7, -4, "start"), (-7, -4, "end"), (7, 11, "start"), (-7, 11, "end"),
+    (0, -10, "middle"), (0, 18, "middle"),
+)  # fmt: skip
+"""Where a label may stand relative to a point of its line, the best first."""
 
 
 def box(x: float, y: float, text: str, size: float, weight: int, anchor: Anchor) -> Box:
@@ -40,8 +45,7 @@ class Placer:
         best, choice = float("inf"), (line[-1][0], line[-1][1], "end")
         for step in range(4, 96, 3):
             x, y = line[int(step / 100 * (len(line) - 1))]
-            for dx, dy, anchor in ((0, -6, "middle"), (0, 13, "middle"), (7, -4, "start"), (-7, -4, "end"),
-                                   (7, 11, "start"), (-7, 11, "end")):  # fmt: skip
+            for dx, dy, anchor in BESIDE:
                 cost = self.cost(box(x + dx, y + dy, text, size, weight, anchor)) + abs(step - 65) * 0.02
                 if cost < best - 1e-9:
                     best, choice = cost, (x + dx, y + dy, anchor)
@@ -54,7 +58,7 @@ def overlap(one: Box, other: Box) -> bool:
 
 
 def draw_marks(canvas: Canvas, frame: Frame, marks: Sequence[Mark], placer: Placer, *, on_area: bool = False) -> None:
-    """Lines across the plot with their labels at its edge: the threshold in ink, the observed value in the data colour."""
+    """Lines across the plot with their labels at its edge: the threshold in ink, the observed in blue."""
     rows: list[list[Box]] = [[], []]
     for mark in sorted(marks, key=lambda m: (m.axis, {"threshold": 0, "observed": 1, "reference": 2}[m.kind])):
         strong = mark.kind != "reference"
@@ -110,8 +114,8 @@ def _along_edge(
 ) -> tuple[float, float, Anchor]:
     """Above or below a y mark's line, at the right or the left end, wherever there is most room."""
     options: list[tuple[float, float, Anchor]] = [
-        (frame.right - 2, at - 4, "end"), (frame.left + 4, at - 4, "start"),
-        (frame.right - 2, at + 11, "end"), (frame.left + 4, at + 11, "start"),
+        (frame.right - 2, at - 5, "end"), (frame.left + 4, at - 5, "start"),
+        (frame.right - 2, at + 12, "end"), (frame.left + 4, at + 12, "start"),
     ]  # fmt: skip
     best = min(options, key=lambda place: placer.cost(box(place[0], place[1], text, size, weight, place[2])))
     placer.taken.append(box(best[0], best[1], text, size, weight, best[2]))

@@ -1,10 +1,53 @@
-"""Layout of a directed graph from left to right: layers by longest path, order within a layer by the median of neighbours."""
+"""Layout of a directed graph from left to right (Sugiyama, Tagawa & Toda 1981).
+
+Layers by longest path; long edges on lanes of their own, so that they do not cross boxes; order within a layer by the
+mean of the neighbours.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 Edge = tuple[str, str]
+LANE = 11.0
+"""Height of the lane of an edge that passes a column."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`columns` of nodes and lanes, the middle of each in `at`, and for every edge the lanes it runs through."""
+
+    columns: tuple[tuple[str, ...], ...]
+    at: Mapping[str, float]
+    lanes: Mapping[Edge, tuple[str, ...]]
+    height: float
+
+    def column(self, node: str) -> int:
+        return next(k for k, column in enumerate(self.columns) if node in column)
+
+
+def arrange(
+    nodes: Sequence[str], edges: Collection[Edge], *, last: Sequence[str] = (), pitch: float, last_pitch: float = 0.0
+) -> Layout:
+    """Columns from left to right, each node right of all it needs; those in `last` share the last column, in order."""
+    columns = _layers(nodes, edges, last=last)
+    place = {node: k for k, column in enumerate(columns) for node in column}
+    lanes: dict[Edge, tuple[str, ...]] = {}
+    hops: list[Edge] = []
+    for source, target in edges:
+        path = [f"{source}→{target}@{k}" for k in range(place[source] + 1, place[target])]
+        for k, lane in enumerate(path, place[source] + 1):
+            columns[k].append(lane)
+        lanes[source, target] = tuple(path)
+        hops += pairwise([source, *path, target])
+    columns = _untangled(columns, hops, fixed=set(last))
+    kept = set(nodes)
+    sizes = {node: (pitch if node in kept else LANE) for column in columns for node in column}
+    sizes.update(dict.fromkeys(last, last_pitch or pitch))
+    height = max(sum(sizes[node] for node in column) for column in columns)
+    return Layout(tuple(map(tuple, columns)), _heights(columns, hops, sizes, height, set(last)), lanes, height)
 
 
 def reduced(nodes: Sequence[str], edges: Collection[Edge]) -> list[Edge]:
@@ -13,8 +56,8 @@ def reduced(nodes: Sequence[str], edges: Collection[Edge]) -> list[Edge]:
     for source, target in edges:
         after[source].add(target)
     reach: dict[str, set[str]] = {}
-    for node in reversed(ordered(nodes, edges)):
-        reach[node] = after[node].union(*(reach[other] for other in after[node])) if after[node] else set()
+    for node in reversed(_ordered(nodes, edges)):
+        reach[node] = after[node].union(*(reach.get(other, set()) for other in after[node]))
     place = {node: k for k, node in enumerate(nodes)}
     kept = [
         (source, target)
@@ -25,7 +68,7 @@ def reduced(nodes: Sequence[str], edges: Collection[Edge]) -> list[Edge]:
     return sorted(kept, key=lambda edge: (place[edge[0]], place[edge[1]]))
 
 
-def ordered(nodes: Sequence[str], edges: Collection[Edge]) -> list[str]:
+def _ordered(nodes: Sequence[str], edges: Collection[Edge]) -> list[str]:
     """A topological order that keeps the given one where it can. Nodes on a cycle come last, as given."""
     before: dict[str, set[str]] = {node: set() for node in nodes}
     for source, target in edges:
@@ -41,83 +84,90 @@ def ordered(nodes: Sequence[str], edges: Collection[Edge]) -> list[str]:
     return list(done)
 
 
-def layers(nodes: Sequence[str], edges: Collection[Edge], *, last: Collection[str] = ()) -> list[list[str]]:
-    """Columns of nodes, each right of all it needs; those in `last` share a column of their own at the end.
-
-    A node is drawn as far right as its consumers let it, so that edges are short.
-    """
-    order = ordered(nodes, edges)
-    depth = dict.fromkeys(nodes, 0)
-    for node in order:
-        for source, target in edges:
-            if source == node:
-                depth[target] = max(depth[target], depth[node] + 1)
-    inner = [node for node in nodes if node not in last]
-    deepest = max((depth[node] for node in inner), default=0)
-    for node in last:
-        depth[node] = deepest + 1
+def _layers(nodes: Sequence[str], edges: Collection[Edge], *, last: Sequence[str]) -> list[list[str]]:
+    """Columns by longest path; a node that needs something is moved right towards what needs it."""
+    order = _ordered(nodes, edges)
     targets: dict[str, list[str]] = {node: [] for node in nodes}
+    needs: set[str] = set()
     for source, target in edges:
         targets[source].append(target)
-    has_inputs = {target for _, target in edges}
+        needs.add(target)
+    depth = dict.fromkeys(nodes, 0)
+    for node in order:
+        for target in targets[node]:
+            depth[target] = max(depth[target], depth[node] + 1)
+    ends = set(last)
+    deepest = max((depth[node] for node in nodes if node not in ends), default=0)
+    for node in last:
+        depth[node] = deepest + 1
     for node in reversed(order):
-        if node not in last and node in has_inputs and targets[node]:
+        if node not in ends and node in needs and targets[node]:
             depth[node] = max(depth[node], min(depth[target] for target in targets[node]) - 1)
     columns: list[list[str]] = [[] for _ in range(max(depth.values(), default=0) + 1)]
     for node in nodes:
         columns[depth[node]].append(node)
-    return _untangled([column for column in columns if column], edges, keep=set(last))
+    return [column for column in columns if column]
 
 
-def _untangled(columns: list[list[str]], edges: Collection[Edge], *, keep: Collection[str]) -> list[list[str]]:
-    """Sweeps back and forth, sorting each column by the mean place of its neighbours; columns of `keep` stay in order."""
+def _neighbours(edges: Collection[Edge]) -> dict[str, list[str]]:
     near: dict[str, list[str]] = {}
     for source, target in edges:
         near.setdefault(source, []).append(target)
         near.setdefault(target, []).append(source)
-    for sweep in range(8):
-        places = _places(columns)
-        sequence = range(len(columns)) if sweep % 2 else range(len(columns) - 1, -1, -1)
-        for k in sequence:
-            if set(columns[k]) & set(keep):
+    return near
+
+
+def _untangled(columns: list[list[str]], hops: Collection[Edge], *, fixed: Collection[str]) -> list[list[str]]:
+    """Sweeps back and forth, sorting each column by the mean place of its neighbours; those with `fixed` nodes stay."""
+    near = _neighbours(hops)
+    for sweep in range(12):
+        places = {node: (k + 0.5) / len(column) for column in columns for k, node in enumerate(column)}
+        for k in range(len(columns)) if sweep % 2 else range(len(columns) - 1, -1, -1):
+            if any(node in fixed for node in columns[k]):
                 continue
             pull = {node: _mean([places[other] for other in near.get(node, [])], places[node]) for node in columns[k]}
             columns[k] = sorted(columns[k], key=lambda node: pull[node])
-            places.update(_places([columns[k]]))
+            places.update({node: (i + 0.5) / len(columns[k]) for i, node in enumerate(columns[k])})
     return columns
-
-
-def _places(columns: Sequence[Sequence[str]]) -> dict[str, float]:
-    return {node: (k + 0.5) / len(column) for column in columns for k, node in enumerate(column)}
 
 
 def _mean(values: Sequence[float], otherwise: float) -> float:
     return sum(values) / len(values) if values else otherwise
 
 
-def heights(
-    columns: Sequence[Sequence[str]], edges: Collection[Edge], pitch: Mapping[int, float], total: float
+def _heights(
+    columns: Sequence[Sequence[str]], hops: Collection[Edge], sizes: Mapping[str, float], total: float, fixed: set[str]
 ) -> dict[str, float]:
-    """The middle of every node: near its neighbours, at least the column's pitch apart, inside [0, total]."""
-    at = {node: (k + 0.5) * total / len(column) for column in columns for k, node in enumerate(column)}
-    near: dict[str, list[str]] = {}
-    for source, target in edges:
-        near.setdefault(source, []).append(target)
-        near.setdefault(target, []).append(source)
-    for _ in range(6):
-        for k in range(len(columns) - 2, -1, -1):
-            column = columns[k]
+    """The middle of every node: near its neighbours, no closer than their sizes allow, inside [0, total]."""
+    near = _neighbours(hops)
+    at: dict[str, float] = {}
+    for column in columns:
+        free = (total - sum(sizes[node] for node in column)) / len(column)
+        y = 0.0
+        for node in column:
+            at[node] = y + (sizes[node] + free) / 2
+            y += sizes[node] + free
+    for sweep in range(16):
+        for column in columns if sweep % 2 else reversed(columns):
+            if any(node in fixed for node in column):
+                continue
             wish = [_mean([at[other] for other in near.get(node, [])], at[node]) for node in column]
-            at.update(zip(column, _spread(wish, pitch.get(k, 30.0), total), strict=True))
+            at.update(zip(column, _spread(wish, [sizes[node] for node in column], total), strict=True))
     return at
 
 
-def _spread(wish: Sequence[float], pitch: float, total: float) -> list[float]:
-    """Places as near to `wish` as keeps them in order, `pitch` apart and inside [0, total]."""
-    pitch = min(pitch, total / max(len(wish), 1))
-    placed: list[float] = []
-    for k, y in enumerate(wish):
-        lowest = placed[-1] + pitch if placed else pitch / 2
-        highest = total - pitch * (len(wish) - k - 0.5)
-        placed.append(min(max(y, lowest), highest))
-    return placed
+def _spread(wish: Sequence[float], sizes: Sequence[float], total: float) -> list[float]:
+    """Places in the given order, as near to `wish` as their sizes allow (isotonic regression), inside [0, total]."""
+    offsets, run = [], 0.0
+    for size in sizes:
+        offsets.append(run + size / 2)
+        run += size
+    room = total - run
+    pools: list[tuple[float, int]] = []
+    for want, offset in zip(wish, offsets, strict=True):
+        pools.append((want - offset, 1))
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            (b, m), (a, n) = pools.pop(), pools.pop()
+            pools.append(((a * n + b * m) / (n + m), n + m))
+    slack = [min(max(value, 0.0), max(room, 0.0)) for value, count in pools for _ in range(count)]
+    return [shift + offset for shift, offset in zip(slack, offsets, strict=True)]

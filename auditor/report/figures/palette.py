@@ -1,4 +1,4 @@
-"""The colour tokens of the report, light and dark. Okabe–Ito blue is the one data colour; ok, alert and warn are for status."""
+"""The colour tokens of the report, light and dark. Okabe–Ito blue is the data colour; ok, alert, warn mean status."""
 
 from __future__ import annotations
 

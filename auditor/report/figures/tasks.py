@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from auditor.records import Finding, TaskRecord
 from auditor.report import words
 from auditor.report.figures.canvas import Canvas
-from auditor.report.figures.layers import heights, layers, reduced
+from auditor.report.figures.layers import Edge, Layout, arrange, reduced
 from auditor.report.marks import status_shapes
 from auditor.report.typeface import width as text_width
 
 MOST_CHECKS = 44
 MOST_TASKS = 20
 CHECK_WIDTH = 158.0
+TALLEST = 760.0
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,10 @@ def draw_tasks(
     edges = {(a, b) for a, b in edges if a in names and (b in names or b in checks)}
     nodes = [*names, *checks]
     kept = reduced(nodes, edges)
-    columns = layers(nodes, kept, last=checks)
-    if max(len(column) for column in columns[:-1]) > MOST_TASKS + 4:
+    layout = arrange(nodes, kept, last=checks, pitch=31.0, last_pitch=24.0)
+    if layout.height > TALLEST:
         return None
-    return _drawn(columns, kept, names, shown, set(blocking), id=id, title=title)
+    return _drawn(layout, kept, names, shown, set(blocking), id=id, title=title)
 
 
 def _work(tasks: Sequence[TaskRecord]) -> tuple[list[Work], dict[str, list[str]]]:
@@ -118,49 +120,59 @@ def _merged(work: list[Work], ends: dict[str, list[str]]) -> list[Work]:
 
 
 def _drawn(
-    columns: list[list[str]], edges: Sequence[tuple[str, str]], work: dict[str, Work], findings: Sequence[Finding],
-    blocking: set[str], *, id: str, title: str
+    layout: Layout, edges: Sequence[Edge], work: dict[str, Work], findings: Sequence[Finding], blocking: set[str],
+    *, id: str, title: str
 ) -> Canvas:  # fmt: skip
     width, head = 657.0, 26.0
-    inner = len(columns) - 1
-    gap = 26.0 if inner <= 4 else 16.0
-    wide = (width - CHECK_WIDTH - gap * inner) / inner
-    wide = min(wide, 132.0)
+    inner = len(layout.columns) - 1
+    wide = min((width - CHECK_WIDTH - 22.0 * inner) / inner, 132.0)
     gap = (width - CHECK_WIDTH - wide * inner) / inner
-    pitch = {k: 32.0 for k in range(inner)}
-    total = max(24.0 * len(findings), max(len(column) for column in columns[:-1]) * 32.0)
-    at = heights(columns, edges, pitch, total)
-    canvas = Canvas(width, head + total + 6, title, id=id, kind="plot wide")
-    left = {node: k * (wide + gap) for k, column in enumerate(columns) for node in column}
-    strong = _leading([f"check:{check}" for check in blocking], edges)
-    heads = ["sources", *[""] * (inner - 1), "checks"] if inner > 1 else ["work", "checks"]
-    if inner > 2:
-        heads[1], heads[inner - 1] = "shared work", "work for one question" if inner > 3 else "further work"
-    if inner == 2:
-        heads[1] = "work"
-    for k, text in enumerate(heads):
+    canvas = Canvas(width, head + layout.height + 6, title, id=id, kind="plot wide")
+    left = {node: k * (wide + gap) for k, column in enumerate(layout.columns) for node in column}
+    for k, text in enumerate(_heads(inner)):
         x = k * (wide + gap)
         canvas.line((x, 15), (x + (wide if k < inner else CHECK_WIDTH), 15), "ink", 1)
-        if text:
-            canvas.text(x, 9, text, size=10, fill="ink", weight=600)
-    for source, target in sorted(edges, key=lambda edge: edge in strong):
-        a = (left[source] + wide, head + at[source])
-        b = (left[target] - (0 if target in work else -1), head + at[target])
-        bend = max((b[0] - a[0]) * 0.5, 14)
-        path = f"M{a[0]:.2f} {a[1]:.2f}C{a[0] + bend:.2f} {a[1]:.2f} {b[0] - bend:.2f} {b[1]:.2f} {b[0]:.2f} {b[1]:.2f}"
-        dark = (source, target) in strong
-        canvas.path(path, stroke="ink" if dark else "rule", width=1.6 if dark else 1.0)
+        canvas.text(x, 9, text, size=10, fill="ink", weight=600)
+    ends = {f"check:{check}" for check in blocking}
+    for edge in sorted(edges, key=lambda edge: edge[1] in ends):
+        source, target = edge
+        strong = target in ends
+        points = [(left[source] + wide, head + layout.at[source])]
+        for lane in layout.lanes[edge]:
+            y = head + layout.at[lane]
+            points += [(left[lane], y), (left[lane] + wide, y)]
+        points.append((left[target] + (0 if target in work else 1), head + layout.at[target]))
+        canvas.path(flowing(points), stroke="ink" if strong else "hatch", width=1.6 if strong else 0.8)
     for item in work.values():
-        _box(canvas, item, left[item.id], head + at[item.id], wide)
+        _box(canvas, item, left[item.id], head + layout.at[item.id], wide)
     for finding in findings:
         node = f"check:{finding.check}"
-        _check(canvas, finding, left[node], head + at[node], width, finding.check in blocking)
+        _check(canvas, finding, left[node], head + layout.at[node], width, finding.check in blocking)
     return canvas
 
 
-def _leading(targets: Sequence[str], edges: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Edges on the last step to `targets`, and on the way there from work done for that check alone."""
-    return {(a, b) for a, b in edges if b in targets}
+def _heads(inner: int) -> list[str]:
+    if inner == 1:
+        return ["work", "checks"]
+    if inner == 2:
+        return ["sources", "work", "checks"]
+    return [
+        "sources",
+        "shared work",
+        *["further work"] * (inner > 3),
+        *[""] * (inner - 4),
+        "work for one question",
+        "checks",
+    ]
+
+
+def flowing(points: Sequence[tuple[float, float]]) -> str:
+    """A path through `points` that leaves and reaches each one level."""
+    d = f"M{points[0][0]:.2f} {points[0][1]:.2f}"
+    for (x0, y0), (x1, y1) in pairwise(points):
+        bend = (x1 - x0) / 2
+        d += f"C{x0 + bend:.2f} {y0:.2f} {x1 - bend:.2f} {y1:.2f} {x1:.2f} {y1:.2f}"
+    return d
 
 
 def _box(canvas: Canvas, item: Work, x: float, y: float, width: float) -> None:

@@ -1,0 +1,84 @@
+"""The PDF: tagged, the same bytes, loading nothing; and what happens where Pango is missing."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from pathlib import Path
+
+import pytest
+
+from auditor.errors import RenderError
+from auditor.report import pdf, render
+from tests.report.conftest import requires_pango
+from tests.report.sample import write_sample
+
+
+def strings(data: bytes) -> bytes:
+    """The file with every compressed stream unpacked."""
+    parts = [data]
+    for match in re.finditer(rb"stream\r?\n(.*?)endstream", data, re.DOTALL):
+        try:
+            parts.append(zlib.decompress(match[1]))
+        except zlib.error:
+            continue
+    return b"\n".join(parts)
+
+
+@requires_pango
+@pytest.mark.pango
+@pytest.mark.slow
+def test_tagged_titled_and_the_same_twice(tmp_path: Path) -> None:
+    write_sample(tmp_path)
+    render(tmp_path, ["pdf"])
+    first = (tmp_path / "report.pdf").read_bytes()
+    render(tmp_path, ["pdf"])
+    assert (tmp_path / "report.pdf").read_bytes() == first
+    text = strings(first)
+    assert b"/MarkInfo" in text
+    assert b"/StructTreeRoot" in text
+    assert b"pdfuaid:part" in text
+    assert b"/Lang" in text
+    assert len(first) < 5e6
+    for face in (b"Inter", b"JetBrains"):
+        assert face in text
+    assert b"/Figure" in text
+    assert b"/JavaScript" not in text
+
+
+@requires_pango
+@pytest.mark.pango
+def test_fetches_nothing_but_data() -> None:
+    from weasyprint.urls import FatalURLFetchingError
+
+    fetcher = pdf._only_our_own()
+    for url in ("https://example.org/x.css", "http://localhost/", "file:///etc/passwd", "ftp://example.org/x"):
+        with pytest.raises(FatalURLFetchingError, match="may not load"):
+            fetcher.fetch(url)
+    assert fetcher.fetch("data:text/plain,hello").read() == b"hello"
+
+
+def test_without_pango_everything_else_is_written_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf, "available", lambda: "cannot load library 'libpango-1.0-0'")
+    write_sample(tmp_path)
+    with pytest.raises(RenderError) as caught:
+        render(tmp_path, ["pdf", "html", "junit"])
+    assert caught.value.exit_code == 5
+    for name in ("libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0", "auditor doctor"):
+        assert name in str(caught.value)
+    assert (tmp_path / "report.html").exists()
+    assert (tmp_path / "junit.xml").exists()
+    assert not (tmp_path / "report.pdf").exists()
+
+
+def test_without_pango_nobody_who_wants_no_pdf_notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf, "available", lambda: "cannot load library 'libpango-1.0-0'")
+    write_sample(tmp_path)
+    assert [path.name for path in render(tmp_path, ["html", "json"])] == ["report.html", "results.json"]
+
+
+def test_unknown_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf, "available", lambda: None)
+    write_sample(tmp_path)
+    with pytest.raises(RenderError, match="pdf/x"):
+        render(tmp_path, ["pdf"], pdf_variant="pdf/x")
