@@ -91,6 +91,6 @@ class _Reader:
         try:
             root, _ = read(path, path.as_posix())
         except SpecErrors as error:
-            self.problems += [problem for problem in error.problems if problem not in self.problems]
+            self.problems.take(error.problems)
             return []
         return [one for _, child in root.items() for one in self.collection(child)]

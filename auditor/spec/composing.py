@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,25 @@ FILLED_IN = ("over", "confidence", "seed")
 class Problems(list[SpecProblem]):
     """Collected, each once however many checks inherit it."""
 
-    def add(self, mark: Mark, code: str, what: str, remedy: str | None = None) -> None:
-        problem = SpecProblem(*mark, code, what, remedy)
-        if problem not in self and not self._without_value(problem):
-            self.append(problem)
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: set[SpecProblem] = set()
+        self._without_value: set[Mark] = set()
 
-    def _without_value(self, problem: SpecProblem) -> bool:
-        """Whether the place holds an unknown variable, so that there is no value to find fault with."""
-        where = (problem.file, problem.line, problem.column)
-        return any(item.code == "unknown-variable" and (item.file, item.line, item.column) == where for item in self)
+    def add(self, mark: Mark, code: str, what: str, remedy: str | None = None) -> None:
+        """At an unknown variable nothing else is wrong: there is no value to find fault with."""
+        problem = SpecProblem(*mark, code, what, remedy)
+        if problem in self._known or mark in self._without_value:
+            return
+        self._known.add(problem)
+        self.append(problem)
+        if code == "unknown-variable":
+            self._without_value.add(mark)
+
+    def take(self, problems: Iterable[SpecProblem]) -> None:
+        """Adds what another reader found."""
+        for item in problems:
+            self.add(Mark(item.file, item.line, item.column), item.code, item.what, item.remedy)
 
 
 def read_all(path: Path, problems: Problems) -> tuple[Node, str, tuple[Path, ...]]:
@@ -64,7 +74,7 @@ def _included(
             try:
                 tree = _included(other, other.as_posix(), (*within, path.resolve()), problems, files, texts)
             except SpecErrors as error:
-                problems += [problem for problem in error.problems if problem not in problems]
+                problems.take(error.problems)
                 continue
             base = tree if base is None else merged(base, tree)
     return rest if base is None else merged(base, rest)

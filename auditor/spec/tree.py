@@ -66,14 +66,29 @@ class Node:
             yield self
 
 
+ALTERNATIVES = ("guarantee", "attack", "distribution", "region", "objective", "optimizer", "loss")
+"""Keys whose map has one key that says which of several it is."""
+
+
 def merged(base: Node, over: Node) -> Node:
-    """`over` laid on `base`: maps merge key by key, everything else is replaced. Places stay those of the writing."""
+    """`over` laid on `base`: maps merge key by key, everything else is replaced. Places stay those of the writing.
+
+    Under ALTERNATIVES another choice replaces the former: `{affinity: pets}` on `{top_k: 3}` is `{affinity: pets}`.
+    """
     if not (base.is_map and over.is_map):
         return over
     value = dict(base.value)
     for key, node in over.items():
-        value[key] = merged(value[key], node) if key in value else node
+        former: Node | None = value.get(key)
+        if former is None or (key in ALTERNATIVES and _other_choice(former, node)):
+            value[key] = node
+        else:
+            value[key] = merged(former, node)
     return Node(value, over.mark, {**base.keys, **over.keys})
+
+
+def _other_choice(former: Node, node: Node) -> bool:
+    return former.is_map and node.is_map and len(node.value) == 1 and node.value.keys() != former.value.keys()
 
 
 def place(root: Node, path: tuple[Any, ...], *, of_key: bool = False) -> tuple[Mark, int]:

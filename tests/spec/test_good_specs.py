@@ -9,6 +9,7 @@ import pytest
 from auditor.checks.registry import discover
 from auditor.spec import load
 from auditor.spec.document import Document
+from auditor.spec.guarantee import AffinitySets
 from auditor.terms import Standard, TopK
 
 FOLDER = Path(__file__).parent / "good"
@@ -70,6 +71,7 @@ def test_composition() -> None:
     standard, top, budget = (checks[f"robust/{name}"] for name in ("standard", "top-2", "budget"))
     assert standard.epsilon == top.epsilon == budget.epsilon == 0.2
     assert (standard.guarantee, top.guarantee, budget.guarantee) == (Standard(), TopK(2), TopK(2))
+    assert checks["robust/pets"].guarantee == AffinitySets("pets")
     assert (standard.require.at_least, top.require.at_least) == (0.5, 0.7)
     assert top.require.metric == "vra"
     assert budget.require is None
