@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from auditor.spec.composing import Problems
 from auditor.spec.problem import nearest, suggestion
 from auditor.spec.tree import Node, place
+from auditor.spec.yaml import scalar
 
 WORDS = ("literal_error", "enum", "unknown_tag", "one_tag", "union_tag_invalid", "union_tag_not_found")
 BOUNDS = ("greater_than", "less_than", "too_short", "too_long", "finite_number", "multiple_of")
@@ -20,7 +22,7 @@ MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
 NAMES = {
     "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number", "string_type": "text",
     "bool_type": "true or false", "dict_type": "a map", "model_type": "a map", "model_attributes_type": "a map",
-    "dataclass_type": "a map", "tuple_type": "a list", "list_type": "a list", "none_required": "nothing",
+    "dataclass_type": "a map", "tuple_type": "a list", "list_type": "a list",
 }  # fmt: skip
 
 
@@ -45,7 +47,7 @@ def report(error: ValidationError, root: Node, model: type | None, problems: Pro
             problems.add(mark, "missing-key", f"{key!r} is missing", f"add `{key}: ...`")
         elif kind in UNKNOWN:
             key = str(item.loc[-1])
-            known = known_keys(model, item.loc[:-1])
+            known = [other for other in known_keys(model, item.loc[:-1]) if other != key]
             problems.add(
                 place(root, at, of_key=True)[0],
                 "unknown-key",
@@ -55,16 +57,21 @@ def report(error: ValidationError, root: Node, model: type | None, problems: Pro
         elif kind in WORDS:
             problems.add(mark, "wrong-value", *_words(item, root))
         elif kind.startswith(BOUNDS):
-            problems.add(mark, "out-of-range", _sentence(item))
+            problems.add(mark, "out-of-range", _bound(item, root))
         elif kind == "string_pattern_mismatch":
             pattern = item.context["pattern"]
             problems.add(mark, "wrong-value", f"{_value(root, at)!r} does not have the form {pattern}")
         elif kind == "value_error":
             problems.add(mark, "wrong-value", _sentence(item))
+        elif kind == "none_required":
+            problems.add(mark, "wrong-type", f"{at[-1]!r} cannot be stated here", "remove it")
         else:
             same = [NAMES.get(other.kind, "") for other in found if other.at == item.at]
             expected = " or ".join(dict.fromkeys(name for name in same if name)) or item.message
-            problems.add(mark, "wrong-type", f"expected {expected}", _quoted(item, root, expected))
+            value = _value(root, at)
+            problems.add(
+                mark, "wrong-type", f"expected {expected}, found {_described(value)}", _instead(value, expected)
+            )
 
 
 class _Found:
@@ -81,7 +88,7 @@ class _Found:
     @property
     def broad(self) -> bool:
         """Whether it speaks of a whole value's type, which a member of a union says of a value meant for another."""
-        return self.kind in NAMES or self.kind in WORDS or self.kind.endswith("_type")
+        return self.kind in NAMES or self.kind in WORDS or self.kind.endswith(("_type", "none_required"))
 
     def below(self, other: _Found) -> bool:
         """Whether it blames a part of what `other` blames as a whole."""
@@ -123,12 +130,37 @@ def _sentence(item: _Found) -> str:
     return f"the value {text}" if item.message.startswith("Input ") else text
 
 
-def _quoted(item: _Found, root: Node, expected: str) -> str | None:
-    value = _value(root, item.path)
+def _bound(item: _Found, root: Node) -> str:
+    value, context = _value(root, item.path), item.context
+    if isinstance(value, (list, dict)):
+        side = f"at least {context['min_length']}" if "min_length" in context else f"at most {context['max_length']}"
+        return f"{_described(value)} of {len(value)} stands here, expected {side}"
+    return f"{value!r}{item.message.removeprefix('Input')}" if item.message.startswith("Input ") else item.message
+
+
+def _described(value: Any) -> str:
+    match value:
+        case dict():
+            return "a map"
+        case list():
+            return "a list"
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f"the text {value!r}"
+        case _:
+            return f"the number {value!r}"
+
+
+def _instead(value: Any, expected: str) -> str | None:
     if expected == "text" and isinstance(value, (int, float, bool)):
-        return f'write it in quotes: "{value}"'
-    if "number" in expected and isinstance(value, str):
-        return f"found the text {value!r}"
+        return f'write it in quotes: "{json.dumps(value)}"'
+    if "number" in expected and isinstance(value, str) and isinstance(scalar(value), (int, float)):
+        return f"write {value} without quotes"
+    if expected == "a list" and isinstance(value, (str, int, float)):
+        return f"write [{value}]"
     return None
 
 
@@ -149,7 +181,11 @@ def _fields(kind: Any) -> dict[str, Any]:
         return {info.alias or name: info.annotation for name, info in kind.model_fields.items()}
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         spelled = getattr(kind, "spelled", {})
-        return {spelled.get(item.name, item.name): item.type for item in dataclasses.fields(kind)}
+        try:
+            hints = typing.get_type_hints(kind, include_extras=True)
+        except NameError:
+            hints = {}
+        return {spelled.get(item.name, item.name): hints.get(item.name) for item in dataclasses.fields(kind)}
     return {}
 
 

@@ -66,7 +66,7 @@ class ModelSection(Section):
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for place, name in enumerate(value):
             if name in value[:place]:
-                raise problem("duplicate-key", f"class {name!r} is named twice", at=(place,))
+                raise problem("duplicate-key", f"class {name!r} is named twice", remedy="keep one of them", at=(place,))
         return value
 
 

@@ -145,7 +145,12 @@ class _Builder:
         if event.anchor is not None:
             self._problem(mark, "alias", f"anchor &{event.anchor}", "write the value out, or use `vars` or `extends`")
         if event.tag is not None:
-            self._problem(mark, "tag", f"tag {event.tag}", "leave it out: a spec is plain data")
+            self._problem(
+                mark,
+                "tag",
+                f"tag {event.tag.replace('tag:yaml.org,2002:', '!!')}",
+                "leave it out: a spec is plain data",
+            )
 
     def _problem(self, mark: Mark, code: str, what: str, remedy: str | None = None) -> None:
         self.problems.append(SpecProblem(*mark, code, what, remedy))

@@ -42,6 +42,8 @@ def test_every_problem_is_found_at_its_place(path: Path) -> None:
     for item in found:
         assert item.what
         assert item.file == path.as_posix()
+        word = re.match("'([^']*)' is ", item.what)
+        assert word is None or f"did you mean '{word[1]}'" not in (item.remedy or "")
 
 
 def test_every_code_has_a_fixture_and_every_fixture_a_code() -> None:
@@ -94,8 +96,28 @@ def test_an_error_of_an_included_file_names_that_file(tmp_path: Path) -> None:
         ("check-severity", "'warn'"),
         ("distribution-word", "'linear'"),
         ("training-objective", "'gloro'"),
+        ("training-schedule-key", "'from'"),
+        ("training-momentum-of-adam", "lr, weight_decay"),
     ],
 )
 def test_a_misspelling_is_met_with_the_likely_word(fixture: str, remedy: str) -> None:
     (item,) = problems(Path(__file__).parent / "bad" / f"{fixture}.yaml").problems
     assert remedy in (item.remedy or "")
+
+
+@pytest.mark.parametrize(
+    ("fixture", "what", "remedy"),
+    [
+        ("check-epsilon-negative", "-0.1 should be greater than 0", None),
+        ("check-epsilon-text", "expected a number, found the text '0.1'", "write 0.1 without quotes"),
+        ("check-tags-not-a-list", "expected a list, found the text 'nightly'", "write [nightly]"),
+        ("source-slice-number", "expected text, found the number 4500", 'write it in quotes: "4500"'),
+        ("yaml-1.1-yes", "expected true or false, found the text 'yes'", None),
+        ("budget-at-least", "'at_least' cannot be stated here", "remove it"),
+        ("model-one-class", "a list of 1 stands here, expected at least 2", None),
+        ("tag-python", "tag !!python/object/apply:os.system", "leave it out: a spec is plain data"),
+    ],
+)
+def test_what_was_found_and_what_is_expected_are_said(fixture: str, what: str, remedy: str | None) -> None:
+    (item,) = problems(Path(__file__).parent / "bad" / f"{fixture}.yaml").problems
+    assert (item.what, item.remedy) == (what, remedy)
