@@ -16,7 +16,7 @@ MOST_NAMED = 6
 
 
 class Clause(Record):
-    """One clause; `types` are the check types (`bias.amplification`) or families (`bias`) that support evidence for it."""
+    """One clause; `types` (`bias.amplification`) or families (`bias`) of checks support evidence for it."""
 
     clause: str
     subject: str

@@ -13,7 +13,7 @@ def junit(results: Results) -> bytes:
     """A `testsuites` document. Skipped: waived, not run, or a non-pass that the spec does not let block."""
     blocking = {reason.check: reason for reason in results.verdict.reasons}
     suite = xml.Element("testsuite", name=clean(results.spec.name), timestamp=clean(results.run.started))
-    counts = dict.fromkeys(("failures", "errors", "skipped"), 0)
+    counts: dict[str, int] = {"failures": 0, "errors": 0, "skipped": 0}
     seconds = {f.check: sum(t.seconds for t in results.run.tasks if t.checks == (f.check,)) for f in results.findings}
     for finding in results.findings:
         family, _, _ = finding.type.partition(".")

@@ -94,7 +94,7 @@ class Block:
 
 @dataclass(frozen=True)
 class CheckView:
-    """One check. `mark` is its status or `waived`; `claim_size` large, medium or small; `more` its numbers on one line."""
+    """One check. `mark` is its status or `waived`; `claim_size` large, medium or small; `more` its numbers."""
 
     anchor: str
     number: str

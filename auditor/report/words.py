@@ -48,7 +48,7 @@ def _rounded(value: float) -> str:
         return f"{value:.2e}".replace("e-0", "e-").replace("e+0", "e+")
     if value == int(value) and size >= 10:
         return f"{value:,.0f}"
-    digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 10 else 3 if size >= 0.01 else 4
+    digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 10 else 3 if size >= 0.02 else 4
     return f"{value:,.{digits}f}"
 
 

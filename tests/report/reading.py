@@ -19,7 +19,7 @@ class Element:
         return "".join(child if isinstance(child, str) else child.text() for child in self.children)
 
     def all(self, *tags: str) -> list[Element]:
-        found = [self] if self.tag in tags else []
+        found: list[Element] = [self] if self.tag in tags else []
         for child in self.children:
             if isinstance(child, Element):
                 found += child.all(*tags)

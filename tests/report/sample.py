@@ -116,11 +116,10 @@ class _Sample:
         """Smooth fields in earth colours with a bright band: something to look at, of nothing."""
         random = np.random.default_rng(seed)
         y, x = np.mgrid[0:size, 0:size] / size
-        field = sum(
-            random.normal()
-            * np.sin(2 * math.pi * (random.integers(1, 5) * x + random.integers(1, 5) * y) + random.uniform(0, 6))
-            for _ in range(5)
-        )
+        field = np.zeros((size, size))
+        for _ in range(5):
+            waves = random.integers(1, 5) * x + random.integers(1, 5) * y
+            field += random.normal() * np.sin(2 * math.pi * waves + random.uniform(0, 6))
         colours = np.array([[60, 90, 60], [150, 120, 90], [70, 100, 120]])[random.permutation(3)]
         level = (field - field.min()) / (np.ptp(field) + 1e-9)
         image = colours[0] * (1 - level[..., None]) + colours[1] * level[..., None]

@@ -73,10 +73,15 @@ def _contents(
             entries.append(Entry(checks[0].anchor, f"{numbers[key]}\u2002{title}", 1))
             entries += [Entry(check.anchor, check.name, 2, check.mark) for check in checks]
     entries.append(Entry("reference", f"{numbers['reference']}\u2002Reference", 1))
-    for anchor, title, present in (
-        ("sets", "Class sets", back.sets), ("waivers", "Waivers", back.waivers),
-        ("regulation", "Regulation", back.frameworks), ("provenance", "Provenance", True), ("glossary", "Glossary", True), ("spec", "The spec", back.spec),
-    ):  # fmt: skip
+    parts = {
+        "sets": ("Class sets", back.sets),
+        "waivers": ("Waivers", back.waivers),
+        "regulation": ("Regulation", back.frameworks),
+        "provenance": ("Provenance", True),
+        "glossary": ("Glossary", True),
+        "spec": ("The spec", back.spec),
+    }
+    for anchor, (title, present) in parts.items():
         if present:
             entries.append(Entry(anchor, title, 2))
     entries.append(Entry("signature", "Signature", 1))

@@ -14,6 +14,8 @@ from auditor.report.typeface import width as text_width
 
 TICK = 9.5
 LABEL = 9.75
+DECADES = 1e-12
+"""The lowest end of a logarithmic axis relative to its highest; what is lower is drawn at the edge."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ def ends(axis: Axis, values: Sequence[float], *, zero: bool = False) -> tuple[fl
     if axis.scale == "log":
         low = axis.low if axis.low is not None and axis.low > 0 else low
         high = axis.high if axis.high is not None and axis.high > 0 else high
+        low = max(low, high * DECADES)
         return (low, high) if high > low else (low / 2, low * 2)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)

@@ -17,7 +17,7 @@ from auditor.report.figures.histogram import draw_histogram
 
 
 def draw(evidence: AnyEvidence, data: Path | None, *, id: str, compact: bool = False) -> Canvas | None:
-    """The plot of `evidence` from its Parquet file, lower where `compact`; None if it is no plot. Raises RenderError."""
+    """The plot of `evidence` from its file, lower where `compact`; None where it is no plot. Raises RenderError."""
     title = evidence.alt or f"{evidence.caption} {evidence.detail}".strip()
     if isinstance(evidence, Graph):
         return draw_graph(evidence, id=id, title=title)
@@ -53,6 +53,6 @@ def read_columns(path: Path) -> Mapping[str, Sequence[Any]]:
     import pyarrow.parquet
 
     try:
-        return pyarrow.parquet.read_table(path, partitioning=None).to_pydict()
+        return pyarrow.parquet.ParquetFile(path).read().to_pydict()
     except (OSError, pyarrow.ArrowException) as error:
         raise RenderError(f"{path} cannot be read: {error}", remedy="run `auditor check` again") from None

@@ -25,6 +25,8 @@ def draw_heatmap(evidence: Heatmap, columns: Mapping[str, Sequence[Any]], *, id:
         )
         if value is not None and math.isfinite(value)
     }
+    if not rows:
+        return Canvas(316, 4, title, id=id, kind="plot heat")
     largest = 1.0 if evidence.percent else max((abs(value) for value in cells.values()), default=1.0) or 1.0
     width = 657.0 if evidence.wide else 400.0
     left = min(max(text_width(name, 9.5) for name in rows) + 8, width * 0.4) + (14 if evidence.row_label else 0)

@@ -11,6 +11,7 @@ from auditor.report.bar import nice
 from auditor.report.figures.axes import Frame, draw_axes, ends, make_frame
 from auditor.report.figures.canvas import Canvas, Point
 from auditor.report.figures.labels import Placer, draw_marks
+from auditor.report.typeface import width as text_width
 
 
 def draw_histogram(
@@ -104,19 +105,18 @@ def _name_sides(canvas: Canvas, frame: Frame, values: Sequence[float], threshold
         sum(value < threshold for value in values) if hatch == "below" else sum(value <= threshold for value in values)
     )
     above, at, y = len(values) - below, frame.x(threshold), frame.top - 4
-    texts = [
-        (below, "below" if hatch == "below" else "within", "end"),
-        (above, "above" if hatch == "above" else "within", "start"),
-    ]
-    for count, word, anchor in texts:
-        colour = "data" if word == "within" else "alert"
-        text = f"{count:,} {word}"
-        x = at - 6 if anchor == "end" else at + 6
-        if anchor == "end" and at - frame.left < 60:
-            x, anchor = frame.left - 2, "start"
-            if at - frame.left < 40:
-                continue
-        canvas.text(x, y, text, size=10, fill=colour, weight=600, anchor=anchor, backing=True)
+    out = ("below", "within") if hatch == "below" else ("within", "above")
+    left, right = (f"{count:,} {word}" for count, word in zip((below, above), out, strict=True))
+    colours = ("alert", "data") if hatch == "below" else ("data", "alert")
+    wide_left, wide_right = text_width(left, 10, 600), text_width(right, 10, 600)
+    if at - 6 - wide_left < 0:
+        starts = (at + 6, at + 16 + wide_left)
+    elif at + 6 + wide_right > canvas.width:
+        starts = (at - 16 - wide_right - wide_left, at - 6 - wide_right)
+    else:
+        starts = (at - 6 - wide_left, at + 6)
+    for x, text, colour in zip(starts, (left, right), colours, strict=True):
+        canvas.text(x, y, text, size=10, fill=colour, weight=600, backing=True)
 
 
 def _draw_groups(

@@ -42,13 +42,15 @@ class Placer:
 
     def along(self, line: Sequence[Point], text: str, size: float, weight: int) -> tuple[float, float, Anchor]:
         """The best place beside `line` for `text`."""
-        best, choice = float("inf"), (line[-1][0], line[-1][1], "end")
+        best = float("inf")
+        choice: tuple[float, float, Anchor] = (line[-1][0], line[-1][1], "end")
         for step in range(4, 96, 3):
             x, y = line[int(step / 100 * (len(line) - 1))]
             for dx, dy, anchor in BESIDE:
                 cost = self.cost(box(x + dx, y + dy, text, size, weight, anchor)) + abs(step - 65) * 0.02
                 if cost < best - 1e-9:
-                    best, choice = cost, (x + dx, y + dy, anchor)
+                    best = cost
+                    choice = (x + dx, y + dy, anchor)
         self.taken.append(box(*choice[:2], text, size, weight, choice[2]))
         return choice
 
