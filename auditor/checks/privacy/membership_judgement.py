@@ -1,0 +1,228 @@
+"""From membership scores to a finding: each attack's advantage with its interval, and the verdict over all of them.
+
+A pass needs every attack's upper bound within the budget, uncorrected (an intersection–union test: the claim is that
+all advantages are small). A fail needs some lower bound above it, corrected for the number of attacks (Bonferroni).
+Both are the verdict rule on [largest corrected lower bound, largest upper bound].
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from auditor.checks.common.conclude import conclude
+from auditor.checks.privacy.membership_pictures import pictures
+from auditor.records import EvidenceKind, Judgement
+from auditor.statistics import Interval, bonferroni, clopper_pearson, difference, reach
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from auditor.checks.privacy.membership import Membership, Sides
+
+RESAMPLES = 2000
+STRICT_ROWS = 1000
+"""Non-members from which a true-positive rate at 1 % false positives is stated: ten expected false positives."""
+KNOWS = {"naive": "predicted label", "loss": "confidence; threshold from half of the audited rows"}
+
+
+class Attacked(NamedTuple):
+    """What one attack achieved on `members` and `others` rows."""
+
+    name: str
+    true_positives: int
+    false_positives: int
+    members: int
+    others: int
+    advantage: float
+    interval: Interval
+    corrected_low: float
+    auc: float
+    auc_interval: Interval
+    strict: tuple[float, Interval] | None
+
+    @property
+    def tpr(self) -> float:
+        return self.true_positives / self.members
+
+    @property
+    def fpr(self) -> float:
+        return self.false_positives / self.others
+
+
+def membership_judgement(check: Membership, sides: Sides) -> Judgement:
+    """All that is said about `sides`; without rows on either side nothing is decided."""
+    import pyarrow as pa
+
+    member = sides.member.numpy()
+    inside, outside = int(member.sum()), int((~member).sum())
+    points = pa.table(
+        {
+            "index": pa.array(sides.row.numpy(), pa.int64()),
+            "member": pa.array(member, pa.bool_()),
+            **{f"score_{name}": pa.array(score.numpy(), pa.float64()) for name, score in sides.scores.items()},
+        }
+    )
+    budget = check.threshold.at_most
+    assert budget is not None
+    if not inside or not outside:
+        return conclude(
+            check,
+            kind=EvidenceKind.ATTACKED,
+            value=None,
+            interval=None,
+            n=outside,
+            metrics={},
+            summary=f"{inside} members and {outside} non-members: nothing to tell apart.",
+            tables={"points": points},
+            opens_when="Give the check members and non-members.",
+        )
+    attacks = [attack_on(check, name, sides) for name in check.attacks]
+    worst = max(attacks, key=lambda attack: (attack.interval.high, attack.advantage))
+    interval = Interval(
+        max(attack.corrected_low for attack in attacks), max(attack.interval.high for attack in attacks)
+    )
+    if check.claim == "sample":
+        largest = max(attack.advantage for attack in attacks)
+        interval = Interval(largest, largest)
+    points_a_side = min(inside, outside)
+    able = reach(points_a_side, budget, confidence=check.confidence, attacks=len(attacks))
+    drawn = pictures(check, sides, attacks, worst, budget=budget, points=points_a_side)
+    metrics = {key: value for attack in attacks for key, value in _metrics(attack)} | {"worst_attack": worst.name}
+    return conclude(
+        check,
+        kind=EvidenceKind.ATTACKED,
+        value=worst.advantage,
+        interval=interval,
+        n=outside,
+        metrics=metrics,
+        summary=_summary(worst, len(attacks), interval, budget),
+        evidence=drawn.evidence,
+        tables={"points": points, **drawn.tables},
+        threat_model="; ".join(f"{name} knows {KNOWS[name]}" for name in check.attacks),
+        rests_on=(
+            f"{inside:,} members drawn at random from {check.members}, against {outside:,} rows of {check.over} that "
+            "the model was not trained on, both from one distribution.",
+            "No threshold was chosen on the rows it decided: two halves, each decided by the other's threshold.",
+            "Score intervals of a difference of rates (Miettinen and Nurminen), each end at the stated confidence.",
+        ),
+        limits=(
+            "An attack that finds nothing proves nothing by itself: no leak above the budget was found by "
+            f"{_listed(check.attacks)}, which could have found {_found(able.fails)}.",
+            "Attacks that train models of their own, or read the weights, were not tried.",
+            "If members and non-members differ in kind, that difference is measured too.",
+        ),
+        opens_when=_opens(interval, budget),
+        power=_power(able.passes, able.fails, points_a_side, len(attacks)),
+    )
+
+
+def attack_on(check: Membership, name: str, sides: Sides) -> Attacked:
+    """One attack's rates, each row decided by a threshold it had no part in."""
+    from auditor.methods.privacy import cross_fitted
+
+    scores, member = sides.scores[name], sides.member
+    if name == "naive":
+        taken, strict = scores >= 0.5, None
+    else:
+        taken, strict = cross_fitted(scores, member, seed=check.seed)
+    inside, outside = int(member.sum()), int((~member).sum())
+    hits, alarms = int((taken & member).sum()), int((taken & ~member).sum())
+    confidence = check.confidence
+    interval = difference(hits, inside, alarms, outside, confidence=confidence)
+    corrected = difference(hits, inside, alarms, outside, confidence=bonferroni(confidence, len(check.attacks)))
+    auc, auc_interval = area(scores.numpy(), member.numpy(), confidence=confidence, seed=check.seed)
+    caught = None
+    if strict is not None and outside >= STRICT_ROWS:
+        count = int((strict & member).sum())
+        caught = (count / inside, clopper_pearson(count, inside, confidence=confidence))
+    return Attacked(
+        name, hits, alarms, inside, outside, hits / inside - alarms / outside, interval, corrected.low, auc,
+        auc_interval, caught,
+    )  # fmt: skip
+
+
+def area(scores: np.ndarray, member: np.ndarray, *, confidence: float, seed: int) -> tuple[float, Interval]:
+    """The area under the ROC curve, ties counted half, with stratified bootstrap bounds."""
+    import numpy as np
+
+    from auditor.statistics import percentile_interval, resampled
+
+    scores = np.nan_to_num(scores, nan=-np.inf)
+    inside, outside = np.sort(scores[member]), np.sort(scores[~member])
+    below = np.searchsorted(outside, inside, "left")
+    upto = np.searchsorted(outside, inside, "right")
+
+    def auc(weights: np.ndarray, others: np.ndarray) -> np.ndarray:
+        mass = np.concatenate((np.zeros((len(others), 1)), np.cumsum(others, axis=1)), axis=1)
+        worse = (mass[:, below] + mass[:, upto]) / 2
+        return (weights * worse).sum(1) / (weights.sum(1) * others.sum(1))
+
+    observed = float(auc(np.ones((1, len(inside))), np.ones((1, len(outside))))[0])
+    replicates = resampled(auc, (len(inside), len(outside)), resamples=RESAMPLES, seed=seed)
+    return observed, percentile_interval(replicates, low=confidence, high=confidence)
+
+
+def _metrics(attack: Attacked) -> list[tuple[str, Any]]:
+    """Keys `<attack>.<metric>` and `<attack>.<metric>_interval` of the contract."""
+    name, low, high = attack.name, attack.interval.low, attack.interval.high
+    taken = attack.tpr + attack.fpr
+    predicted = attack.true_positives + attack.false_positives
+    precision = attack.tpr / taken if taken else 0.5
+    precise = clopper_pearson(attack.true_positives, predicted, confidence=0.95) if predicted else Interval(0.0, 1.0)
+    strict = attack.strict
+    pairs = (
+        ("advantage", attack.advantage, (low, high)),
+        ("accuracy", (1 + attack.advantage) / 2, ((1 + low) / 2, (1 + high) / 2)),
+        ("precision", precision, tuple(precise)),
+        ("auc", attack.auc, tuple(attack.auc_interval)),
+        ("tpr_at_1pct_fpr", strict[0] if strict else None, tuple(strict[1]) if strict else None),
+    )
+    out: list[tuple[str, Any]] = []
+    for metric, value, interval in pairs:
+        out += [
+            (f"{name}.{metric}", value),
+            (f"{name}.{metric}_interval", None if interval is None else list(interval)),
+        ]
+    return out
+
+
+def _summary(worst: Attacked, attacks: int, interval: Interval, budget: float) -> str:
+    which = "The attack" if attacks == 1 else f"The strongest of {attacks} attacks, {worst.name},"
+    first = (
+        f"{which} takes {worst.true_positives:,} of {worst.members:,} members and {worst.false_positives:,} of "
+        f"{worst.others:,} non-members for members, an advantage of {worst.advantage:.3f}. "
+    )
+    if interval.high <= budget:
+        return first + f"Its upper bound, {interval.high:.3f}, stays within the budget of {budget:g}."
+    if interval.low > budget:
+        return first + f"Its lower bound, {interval.low:.3f}, exceeds the budget of {budget:g}."
+    return first + f"The budget of {budget:g} lies inside [{interval.low:.3f}, {interval.high:.3f}]: not decided."
+
+
+def _opens(interval: Interval, budget: float) -> str | None:
+    if interval.high <= budget:
+        return None
+    return (
+        f"Every attack's upper bound must fall to {budget:g}; the largest is {interval.high:.3f}. More rows narrow "
+        "it, a smaller gap between training and test lowers it."
+    )
+
+
+def _power(passes: float | None, fails: float | None, points: int, attacks: int) -> str:
+    one = "attack" if attacks == 1 else "attacks"
+    able = (
+        "passes no model reliably"
+        if passes is None
+        else f"passes a model with a true advantage of {passes:.3f} or less"
+    )
+    worse = "fails none reliably" if fails is None else f"fails one of {fails:.3f} or more"
+    decides = f"this check {able}, and {worse}, each with probability 0.80"
+    return f"With {points:,} points a side and {attacks} {one}, {decides}."
+
+
+def _found(fails: float | None) -> str:
+    return "none reliably at this number of rows" if fails is None else f"one of {fails:.2f} in 4 of 5 cases"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
