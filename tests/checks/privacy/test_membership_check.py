@@ -118,6 +118,7 @@ def test_the_verdict_is_the_union_of_intersections(hits):
     assert finding.status is expected
 
 
+@pytest.mark.slow
 def test_chance_fails_a_zero_budget_rarely():
     check = make_check(Membership, BODY.replace("at_most: 0.15", "at_most: 0.0").replace("[naive, loss]", "[naive]"))
     draw = np.random.default_rng(0)
