@@ -33,7 +33,7 @@ class Shadows(BaseModel):
 
 
 class Membership(Check):
-    """Nobody can tell whether a row was used for training."""
+    """The attacks tried tell rows of {members} from rows the model never saw no better than the budget allows."""
 
     metrics: ClassVar[dict[str, str]] = {"advantage": "true-positive minus false-positive rate of the strongest attack"}
     example: ClassVar[str] = "members: train\nattacks: [naive, loss]\nbudget: {metric: advantage, at_most: 0.2}\n"

@@ -2,7 +2,8 @@
 
 A pass needs every attack's upper bound within the budget, uncorrected (an intersection–union test: the claim is that
 all advantages are small). A fail needs some lower bound above it, corrected for the number of attacks (Bonferroni).
-Both are the verdict rule on [largest corrected lower bound, largest upper bound].
+The interval shown is the worst attack's, from corrected lower to uncorrected upper bound; where another attack alone
+makes the check fail, its lower bound is shown instead, so that interval and verdict agree.
 """
 
 from __future__ import annotations
@@ -78,16 +79,19 @@ def membership_judgement(check: Membership, sides: Sides) -> Judgement:
         )
     attacks = [attack_on(check, name, sides) for name in check.attacks]
     worst = max(attacks, key=lambda attack: (attack.interval.high, attack.advantage))
+    surest = max(attacks, key=lambda attack: attack.corrected_low)
     interval = Interval(
-        max(attack.corrected_low for attack in attacks), max(attack.interval.high for attack in attacks)
+        surest.corrected_low if surest.corrected_low > budget else worst.corrected_low, worst.interval.high
     )
     if check.claim == "sample":
-        largest = max(attack.advantage for attack in attacks)
-        interval = Interval(largest, largest)
+        worst = surest = max(attacks, key=lambda attack: attack.advantage)
+        interval = Interval(worst.advantage, worst.advantage)
     points_a_side = min(inside, outside)
     able = reach(points_a_side, budget, confidence=check.confidence, attacks=len(attacks))
     drawn = pictures(check, sides, attacks, worst, budget=budget, points=points_a_side)
-    metrics = {key: value for attack in attacks for key, value in _metrics(attack)} | {"worst_attack": worst.name}
+    metrics = {key: value for attack in attacks for key, value in _metrics(attack, check.confidence)} | {
+        "worst_attack": worst.name
+    }
     return conclude(
         check,
         kind=EvidenceKind.ATTACKED,
@@ -95,7 +99,7 @@ def membership_judgement(check: Membership, sides: Sides) -> Judgement:
         interval=interval,
         n=outside,
         metrics=metrics,
-        summary=_summary(worst, len(attacks), interval, budget),
+        summary=_summary(worst, surest, len(attacks), interval, budget),
         evidence=drawn.evidence,
         tables={"points": points, **drawn.tables},
         threat_model="; ".join(f"{name} knows {KNOWS[name]}" for name in check.attacks),
@@ -162,13 +166,10 @@ def area(scores: np.ndarray, member: np.ndarray, *, confidence: float, seed: int
     return observed, percentile_interval(replicates, low=confidence, high=confidence)
 
 
-def _metrics(attack: Attacked) -> list[tuple[str, Any]]:
+def _metrics(attack: Attacked, confidence: float) -> list[tuple[str, Any]]:
     """Keys `<attack>.<metric>` and `<attack>.<metric>_interval` of the contract."""
     name, low, high = attack.name, attack.interval.low, attack.interval.high
-    taken = attack.tpr + attack.fpr
-    predicted = attack.true_positives + attack.false_positives
-    precision = attack.tpr / taken if taken else 0.5
-    precise = clopper_pearson(attack.true_positives, predicted, confidence=0.95) if predicted else Interval(0.0, 1.0)
+    precision, precise = precision_of(attack, confidence)
     strict = attack.strict
     pairs = (
         ("advantage", attack.advantage, (low, high)),
@@ -186,7 +187,23 @@ def _metrics(attack: Attacked) -> list[tuple[str, Any]]:
     return out
 
 
-def _summary(worst: Attacked, attacks: int, interval: Interval, budget: float) -> str:
+def precision_of(attack: Attacked, confidence: float) -> tuple[float, Interval]:
+    """TPR/(TPR + FPR), ½ if no row is taken for a member, with exact bounds given how many rows were.
+
+    This is the share of members among them had there been equally many on both sides.
+    """
+    taken = attack.true_positives + attack.false_positives
+
+    def balanced(share: float) -> float:
+        members, others = share / attack.members, (1 - share) / attack.others
+        return members / (members + others)
+
+    low, high = clopper_pearson(attack.true_positives, taken, confidence=confidence)
+    value = balanced(attack.true_positives / taken) if taken else 0.5
+    return value, Interval(balanced(low), balanced(high))
+
+
+def _summary(worst: Attacked, surest: Attacked, attacks: int, interval: Interval, budget: float) -> str:
     which = "The attack" if attacks == 1 else f"The strongest of {attacks} attacks, {worst.name},"
     first = (
         f"{which} takes {worst.true_positives:,} of {worst.members:,} members and {worst.false_positives:,} of "
@@ -195,7 +212,9 @@ def _summary(worst: Attacked, attacks: int, interval: Interval, budget: float) -
     if interval.high <= budget:
         return first + f"Its upper bound, {interval.high:.3f}, stays within the budget of {budget:g}."
     if interval.low > budget:
-        return first + f"Its lower bound, {interval.low:.3f}, exceeds the budget of {budget:g}."
+        whose = "Its" if surest is worst else "The"
+        of = "" if surest is worst else f" of {surest.name}"
+        return first + f"{whose} lower bound{of}, {interval.low:.3f}, exceeds the budget of {budget:g}."
     return first + f"The budget of {budget:g} lies inside [{interval.low:.3f}, {interval.high:.3f}]: not decided."
 
 
@@ -210,14 +229,10 @@ def _opens(interval: Interval, budget: float) -> str | None:
 
 def _power(passes: float | None, fails: float | None, points: int, attacks: int) -> str:
     one = "attack" if attacks == 1 else "attacks"
-    able = (
-        "passes no model reliably"
-        if passes is None
-        else f"passes a model with a true advantage of {passes:.3f} or less"
-    )
-    worse = "fails none reliably" if fails is None else f"fails one of {fails:.3f} or more"
-    decides = f"this check {able}, and {worse}, each with probability 0.80"
-    return f"With {points:,} points a side and {attacks} {one}, {decides}."
+    able = "passes no model" if passes is None else f"passes a model whose true advantage is {passes:.3f} or less"
+    worse = "fails none" if fails is None else f"fails one of {fails:.3f} or more"
+    decides = f"this check {able}, and {worse}, each with probability at least 0.80"
+    return f"With {points:,} points a side and {attacks} {one} {decides}."
 
 
 def _found(fails: float | None) -> str:
