@@ -22,11 +22,13 @@ from auditor.statistics.power import (
     trials_needed,
     trials_to_decide,
 )
+from auditor.statistics.tail_rate import TailRate, tail_rate
 
 __all__ = [
     "Bounds",
     "Interval",
     "Reach",
+    "TailRate",
     "bca_interval",
     "bonferroni",
     "chance_of_fail",
@@ -43,6 +45,7 @@ __all__ = [
     "resampled",
     "successes_allowed",
     "successes_to_pass",
+    "tail_rate",
     "trials_needed",
     "trials_to_decide",
 ]

@@ -61,8 +61,8 @@ def bca_interval(
     cubes, squares = np.sum(jackknife**3), np.sum(jackknife**2)
     acceleration = cubes / (6 * squares**1.5) if squares > 0 else 0.0
 
-    def quantile(z: float) -> float:
-        shifted = bias + z
+    def quantile(confidence: float) -> float:
+        shifted = bias + norm.ppf(confidence)
         return float(np.quantile(replicates, norm.cdf(bias + shifted / (1 - acceleration * shifted))))
 
-    return Interval(quantile(norm.ppf(1 - low)), quantile(norm.ppf(high)))
+    return Interval(quantile(1 - low), quantile(high))

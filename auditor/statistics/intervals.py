@@ -71,7 +71,7 @@ def difference(successes: int, trials: int, other: int, other_trials: int, *, co
 
 
 def paired_difference(gained: int, lost: int, rows: int, *, confidence: float) -> Interval:
-    """Score bounds on the mean of a quantity that is +1 on `gained` of `rows` rows, -1 on `lost` and 0 else (Tango 1998).
+    """Score bounds on the mean of a quantity: +1 on `gained` of `rows` rows, -1 on `lost`, 0 on the rest (Tango 1998).
 
     The two rates are measured on the same rows, as a share of predictions against a share of labels. No rows: [-1, 1].
     """
@@ -91,7 +91,7 @@ def paired_difference(gained: int, lost: int, rows: int, *, confidence: float) -
 
 
 def _rates_at(delta: float, x: int, m: int, y: int, n: int) -> tuple[float, float]:
-    """The likeliest p and q = p - delta for x of m and y of n: the root of a cubic in q (Miettinen & Nurminen, app. 1)."""
+    """The likeliest p and q = p - delta for x of m and y of n: root of a cubic in q (Miettinen & Nurminen, app. 1)."""
     total = m + n
     cubic = total
     square = (m + 2 * n) * delta - total - x - y

@@ -47,7 +47,7 @@ def trials_needed(*, at_least: float | None = None, at_most: float | None = None
 
 
 def trials_to_decide(rate: float, threshold: float, *, confidence: float) -> int | None:
-    """Roughly how many trials put the whole interval of an observed `rate` on its side of `threshold`; None if equal."""
+    """Roughly how many trials put the interval of an observed `rate` on one side of `threshold`; None if equal."""
     from scipy.stats import norm
 
     gap = abs(rate - threshold)
@@ -60,8 +60,8 @@ def trials_to_decide(rate: float, threshold: float, *, confidence: float) -> int
 class Reach(NamedTuple):
     """True differences of two rates that so many points a side can decide, each with probability `power` or more.
 
-    A check passes a model whose every attack has at most `passes`, None if even 0 is too much; it fails one with an attack
-    of at least `fails`, None if even 1 is too little.
+    A check passes a model whose every attack has at most `passes`, None if even 0 is too much; it fails one with an
+    attack of at least `fails`, None if even 1 is too little.
     """
 
     passes: float | None
@@ -84,7 +84,7 @@ def chance_of_pass(true: ArrayLike, points: int, at_most: float, *, confidence: 
 def chance_of_fail(
     true: ArrayLike, points: int, at_most: float, *, confidence: float, attacks: int = 1
 ) -> NDArray[np.float64]:
-    """Probability that the Bonferroni-corrected lower bound of one difference exceeds `at_most` (normal approximation)."""
+    """Probability that the corrected lower bound of one difference exceeds `at_most` (normal approximation)."""
     from scipy.stats import norm
 
     limit = at_most + norm.ppf(bonferroni(confidence, attacks)) * difference_sd(at_most, points)
@@ -104,11 +104,13 @@ def reach(points: int, at_most: float, *, confidence: float, attacks: int = 1, p
     )
 
 
-def points_needed(at_most: float, *, confidence: float, attacks: int = 1, power: float = 0.80, true: float = 0.0) -> int:
-    """Points a side with which `attacks` attacks of true difference `true` all pass `at_most`, with probability `power`.
+def points_needed(
+    at_most: float, *, confidence: float, attacks: int = 1, power: float = 0.80, true: float = 0.0
+) -> int:
+    """Points a side with which `attacks` attacks of true difference `true` pass `at_most` with probability `power`.
 
-    Uses the largest standard deviation, that of rates around one half: 1,237 points for a budget of 0.05 and one attack at
-    95 % and 80 %, 2,306 for five. Raises ValueError where `true` is not below `at_most`.
+    Uses the largest standard deviation, that of rates around one half: 1,237 points for a budget of 0.05 and one
+    attack at 95 % and 80 %, 2,306 for five. Raises ValueError where `true` is not below `at_most`.
     """
     from scipy.stats import norm
 
