@@ -21,9 +21,10 @@ FILES = {
 def render(run_dir: Path | str, formats: Sequence[str] = ("html",), *, pdf_variant: str = "pdf/ua-1") -> list[Path]:
     """Writes the asked-for formats into the run's folder and returns their paths, in the order asked.
 
-    HTML and PDF also write each plot as `evidence/<check>/<id>.svg`. Bytes depend on the run's files alone. Everything
-    else is written before a format that cannot be raises RenderError. Raises RecordError where the results cannot be
-    read, UsageError for an unknown format.
+    HTML and PDF also write each plot as `evidence/<check>/<id>.svg`. `pdf_variant` is "pdf/ua-1", tagged and accessible, or
+    "pdf/a-3a", for archives, with results.json attached. Bytes depend on the run's files alone. Everything else is
+    written before a format that cannot be raises RenderError. Raises RecordError where the results cannot be read,
+    UsageError for an unknown format.
     """
     from auditor.records import Results
     from auditor.report.folder import RunFolder
@@ -62,7 +63,9 @@ def _content(name: str, results, page, document, pdf_variant: str) -> bytes:
         case "pdf":
             from auditor.report.pdf import pdf
 
-            return pdf(page, document, variant=pdf_variant)
+            return pdf(
+                page, document, variant=pdf_variant, attached={"results.json": results.to_json().encode("utf-8")}
+            )
         case "junit":
             from auditor.report.junit import junit
 

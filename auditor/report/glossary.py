@@ -38,6 +38,11 @@ METRICS = {
     "mahalanobis_within": "distance of the class means, in units of the spread within the classes",
     "mahalanobis_total": "distance of the class means, in units of the whole spread",
     "asymmetry": "how far features of one class outnumber the other’s",
+    "fraction_randomised": "the same share for the same network with random weights",
+    "vacuous": "whether a network with random weights passes too",
+    "residual_max": "largest amount by which attributions miss what they must sum to",
+    "incomplete": "rows whose attributions did not reach that within the steps allowed",
+    "steps_max": "most steps that a row needed",
     "per_class_accuracy": "share of each class’s rows whose label is predicted",
 }
 """The contract’s metrics, each in a few words."""

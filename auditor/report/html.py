@@ -30,7 +30,7 @@ def _environment() -> Any:
     from markupsafe import Markup
 
     environment = Environment(
-        loader=FileSystemLoader(resource("templates", "report")),
+        loader=FileSystemLoader([resource("templates", "report"), resource("templates")]),
         autoescape=lambda name: name is None or name.endswith(".html.j2"),
         undefined=StrictUndefined,
         trim_blocks=True,

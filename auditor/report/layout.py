@@ -22,17 +22,10 @@ def arranged(pictures: Sequence[Picture]) -> tuple[Block, ...]:
         else:
             blocks.append(_pair(pending, picture))
             pending = None
-    last = blocks[-1] if blocks else None
-    if (
-        pending is None
-        and last is not None
-        and last.heat
-        and len(last.pictures) == 2
-        and last.pictures[1].kind == "table"
-    ):
-        blocks[-1] = Block(last.pictures, texts=True, notes=notes, heat=True)
-    elif pending is not None:
-        blocks.append(Block((pending,), texts=True, notes=notes, heat=pending.heat))
+    if pending is not None:
+        blocks.append(Block((pending,), texts=True, notes=notes, heat="left" if pending.heat else ""))
+    elif blocks and blocks[-1].heat:
+        blocks[-1] = Block(blocks[-1].pictures, texts=True, notes=notes, heat=blocks[-1].heat)
     else:
         blocks.append(Block((), texts=True, notes=notes))
     return tuple(blocks)
@@ -48,7 +41,6 @@ def _half(picture: Picture) -> bool:
 
 
 def _pair(one: Picture, other: Picture) -> Block:
-    """Two halves; a heat map comes first and gets more of the width."""
-    if other.heat and not one.heat:
-        one, other = other, one
-    return Block((one, other), heat=one.heat and not other.heat)
+    """Two halves; a heat map gets more of the width than what stands beside it."""
+    side = "" if one.heat == other.heat else "left" if one.heat else "right"
+    return Block((one, other), heat=side)

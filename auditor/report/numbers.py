@@ -20,9 +20,16 @@ def sheets(finding: Finding) -> tuple[Sheet, ...]:
     families = list(dict.fromkeys(name.partition(".")[0] for name in metrics if "." in name))
     crossed = {name: value for name, value in metrics.items() if "." in name}
     single = {name: value for name, value in metrics.items() if "." not in name and not isinstance(value, Mapping)}
-    made = [_single(finding, single), _families(crossed, families)]
+    own = None if _headline(finding, single) else _single(finding, single)
+    made = [own, _families(crossed, families)]
     made += [_crossed(keys, columns) for keys, columns in _keyed(finding) if len(columns) > 1]
     return tuple(sheet for sheet in made if sheet is not None and sheet.rows)
+
+
+def _headline(finding: Finding, metrics: Mapping[str, Any]) -> bool:
+    """Whether `metrics` say nothing but the finding's own value."""
+    names = {name.removesuffix(INTERVAL) for name in metrics}
+    return names == {finding.metric} and metrics.get(finding.metric) == finding.value
 
 
 def tallies(finding: Finding) -> tuple[Tally, ...]:
@@ -32,6 +39,8 @@ def tallies(finding: Finding) -> tuple[Tally, ...]:
         if len(columns) == 1:
             ((name, values),) = columns.items()
             items = tuple((str(key), _value(values[key])) for key in keys[:MOST_ROWS])
+            if len(keys) > MOST_ROWS:
+                items += ((f"{len(keys) - MOST_ROWS} more", "in results.json"),)
             made.append(Tally(_titled(name), items))
     return tuple(made)
 

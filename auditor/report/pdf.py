@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PACKAGES = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 """What a bare Debian lacks."""
+ARCHIVE = "pdf/a-3a"
 VARIANTS = ("pdf/ua-1", "pdf/ua-2", "pdf/a-3a", "pdf/a-2a")
 
 
@@ -38,8 +39,13 @@ def missing(reason: str) -> RenderError:
     )
 
 
-def pdf(html: str, document: Document, *, variant: str = "pdf/ua-1") -> bytes:
-    """The page as PDF bytes, the same for the same page. Raises RenderError where the system lacks Pango."""
+def pdf(
+    html: str, document: Document, *, variant: str = "pdf/ua-1", attached: Mapping[str, bytes] | None = None
+) -> bytes:
+    """The page as PDF bytes, the same for the same page, with `attached` files inside where the variant may hold some.
+
+    Raises RenderError where the system lacks Pango.
+    """
     reason = available()
     if reason is not None:
         raise missing(reason)
@@ -49,7 +55,15 @@ def pdf(html: str, document: Document, *, variant: str = "pdf/ua-1") -> bytes:
 
     with _quiet(), _epoch(document.created):
         page = weasyprint.HTML(string=html, url_fetcher=_only_our_own())
-        written = page.write_pdf(pdf_variant=variant, pdf_tags=True, pdf_identifier=document.run.encode("ascii"))
+        files = [
+            weasyprint.Attachment(string=content, name=name, relationship="Data")
+            for name, content in (attached or {}).items()
+            if variant == ARCHIVE
+        ]
+        identifier = document.run.encode("ascii")
+        written = page.write_pdf(
+            pdf_variant=variant, pdf_tags=True, pdf_identifier=identifier, attachments=files or None
+        )
     assert written is not None
     return written
 

@@ -60,13 +60,13 @@ class Gallery:
         self.folder.write(f"{below}/{item.id}.svg", canvas.svg(standalone=True).encode("utf-8"))
         source = shown if data is not None else ""
         return Picture(
-            "plot",
-            id,
-            item.caption,
-            item.detail,
-            self.number(),
-            item.wide,
-            canvas.svg(),
+            kind="plot",
+            id=id,
+            caption=item.caption,
+            detail=item.detail,
+            number=self.number(),
+            wide="wide" in canvas.kind,
+            svg=canvas.svg(),
             source=source,
             heat=canvas.kind == "plot heat",
         )
@@ -87,7 +87,7 @@ class Gallery:
         )
         detail = item.detail
         if any(tile.shows in self.redact for tile in item.tiles if tile.shows):
-            detail = f"{detail} Blurred, as the spec's redaction asks.".strip()
+            detail = f"{detail} Blurred, as the spec’s redaction asks.".strip()
         return Picture("tiles", id, item.caption, detail, self.number(), item.wide, tiles=tiles)
 
 
@@ -101,7 +101,10 @@ def _sheet(item: Table, columns: Any, shown: str) -> Sheet:
         lacking = [column.name for column in item.columns if column.name not in columns]
         raise RenderError(f"{shown} has no column {', '.join(lacking)}")
     total = len(next(iter(columns.values()), ()))
-    numeric = [any(isinstance(v, (int, float)) and not isinstance(v, bool) for v in columns[c.name]) for c in wanted]
+    numeric = [
+        bool(c.format) or any(isinstance(v, (int, float)) and not isinstance(v, bool) for v in columns[c.name])
+        for c in wanted
+    ]
     rows = tuple(
         tuple(
             Cell(
@@ -113,7 +116,7 @@ def _sheet(item: Table, columns: Any, shown: str) -> Sheet:
     )
     rest = f"{total - MOST_ROWS:,} more rows in" if total > MOST_ROWS else ""
     headings = tuple(Heading(column.label, is_number) for column, is_number in zip(wanted, numeric, strict=True))
-    return Sheet(item.caption, headings, rows, f"{rest} {shown}" if rest else "")
+    return Sheet(item.caption.rstrip("."), headings, rows, f"{rest} {shown}" if rest else "")
 
 
 def _formatted(value: Any, format: str) -> str:

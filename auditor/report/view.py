@@ -83,13 +83,13 @@ class Picture:
 class Block:
     """A band of the page: one picture over the whole width, two halves, or with `texts` what stands beside a half.
 
-    `heat` gives the left side more than half.
+    `heat` is the side, left or right, that gets more than half.
     """
 
     pictures: tuple[Picture, ...]
     texts: bool = False
     notes: tuple[Picture, ...] = ()
-    heat: bool = False
+    heat: str = ""
 
 
 @dataclass(frozen=True)

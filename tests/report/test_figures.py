@@ -111,6 +111,15 @@ def test_bars_are_as_long_as_their_values() -> None:
     assert lengths[1] == pytest.approx(2 * lengths[0], abs=0.02)
 
 
+def test_what_is_not_drawn_is_said() -> None:
+    names = [f"class {k}" for k in range(60)]
+    columns = {"n": names, "v": [0.5] * 60}
+    bars = Bars(id="b", caption="b", x=Axis(label="x"), label="n", values=("v",))
+    heat = Heatmap(id="m", caption="m", row="n", column="n", value="v")
+    assert "20 more rows are in the data file" in draw_bars(bars, columns, id="b", title="b").svg()
+    assert "60 × 60 cells are in the data file" in draw_heatmap(heat, columns, id="m", title="m").svg()
+
+
 def test_standalone_files_have_a_title_and_paper() -> None:
     canvas = Canvas(10, 10, "a <b> & c", id="x")
     canvas.text(1, 1, "<script>x</script>\x00")
@@ -162,8 +171,10 @@ def test_the_task_graph_shows_every_task_once_and_judgements_as_checks() -> None
         Finding(check=c, type="x.y", status=Status.PASS, evidence_kind=EvidenceKind.MEASURED, claim="", metric="m")
         for c in ("x", "y")
     ]
-    canvas = draw_tasks(tasks, findings, ["x"], id="g", title="g")
-    assert canvas is not None
+    graph = draw_tasks(tasks, findings, ["x"], id="g", title="g")
+    assert graph is not None
+    canvas, left_out = graph
+    assert left_out == 0
     said = [text.text for text in root(canvas).iter(f"{SVG}text")]
     assert said.count("load") == said.count("logits") == said.count("x") == said.count("y") == 1
     assert "judge" not in said

@@ -166,3 +166,44 @@ def test_hostile_text_is_inert(tmp_path: Path) -> None:
         assert not [e for e in root.iter() if e.tag.endswith("script")]
     assert "<script" not in (tmp_path / "summary.md").read_text("utf-8")
     assert "<script" not in (tmp_path / "junit.xml").read_text("utf-8")
+
+
+def test_redacted_pictures_are_blurred_in_page_and_file(run_dir: Path, tmp_path: Path) -> None:
+    results = write_sample(tmp_path)
+    open_scope = results.scope.model_copy(update={"report": {**results.scope.report, "redact": []}})
+    results.model_copy(update={"scope": open_scope}).write(tmp_path / "results.json")
+    render(tmp_path, ["html"])
+    name = "evidence/private__inversion/pairs.svg"
+    pictures = [
+        re.findall(r'href="(data:[^"]+)"', (folder / name).read_text("utf-8")) for folder in (run_dir, tmp_path)
+    ]
+    blurred, sharp = pictures
+    assert blurred[0::2] == sharp[0::2]
+    assert all(one != other for one, other in zip(blurred[1::2], sharp[1::2], strict=True))
+    page = (run_dir / "report.html").read_text("utf-8")
+    assert "Blurred, as the spec’s redaction asks." in page
+    assert not any(picture in page for picture in sharp[1::2])
+
+
+def test_missing_evidence_is_said_and_holds_nothing_up(tmp_path: Path) -> None:
+    write_sample(tmp_path)
+    (tmp_path / "evidence/fair__amplification/rates.parquet").unlink()
+    (tmp_path / "evidence/robust__standard/narrow-0.png").unlink()
+    (path,) = render(tmp_path, ["html"])
+    text = path.read_text("utf-8")
+    assert text.count("Not drawn:") == 2
+
+
+def test_evidence_outside_the_run_is_not_read(tmp_path: Path) -> None:
+    results = write_sample(tmp_path / "run")
+    secret = tmp_path / "secret.parquet"
+    secret.write_bytes((tmp_path / "run/evidence/robust__standard/layers.parquet").read_bytes())
+    finding = results.finding("robust/standard")
+    stolen = tuple(
+        item.model_copy(update={"id": "gone", "data": "../secret.parquet"}) if item.kind == "table" else item
+        for item in finding.evidence
+    )
+    moved = tuple(f.model_copy(update={"evidence": stolen}) if f is finding else f for f in results.findings)
+    results.model_copy(update={"findings": moved}).write(tmp_path / "run/results.json")
+    (path,) = render(tmp_path / "run", ["html"])
+    assert "Not drawn: ../secret.parquet is missing." in path.read_text("utf-8")

@@ -29,7 +29,8 @@ def strings(data: bytes) -> bytes:
 @pytest.mark.pango
 @pytest.mark.slow
 def test_tagged_titled_and_the_same_twice(tmp_path: Path) -> None:
-    write_sample(tmp_path)
+    results = write_sample(tmp_path)
+    results.model_copy(update={"findings": results.findings[1:8]}).write(tmp_path / "results.json")
     render(tmp_path, ["pdf"])
     first = (tmp_path / "report.pdf").read_bytes()
     render(tmp_path, ["pdf"])
@@ -82,3 +83,20 @@ def test_unknown_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     write_sample(tmp_path)
     with pytest.raises(RenderError, match="pdf/x"):
         render(tmp_path, ["pdf"], pdf_variant="pdf/x")
+
+
+@requires_pango
+@pytest.mark.pango
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # WeasyPrint leaves its ICC profile open
+def test_the_archive_variant_carries_the_results(tmp_path: Path) -> None:
+    results = write_sample(tmp_path, passed=True)
+    few = results.model_copy(
+        update={"findings": results.findings[:1], "scope": results.scope.model_copy(update={"report": {}})}
+    )
+    few.write(tmp_path / "results.json")
+    render(tmp_path, ["pdf"], pdf_variant="pdf/a-3a")
+    text = strings((tmp_path / "report.pdf").read_bytes())
+    assert b"pdfaid:part" in text
+    assert b"/EmbeddedFiles" in text
+    assert b"auditor-results/1" in text

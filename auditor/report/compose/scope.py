@@ -138,12 +138,17 @@ def ran(context: Context) -> Ran:
             f"that block{'s' if len(drawn) == 1 else ''}."
         )
     title = f"The task graph from left to right: {_spoken(tasks)}; then the checks they decide."
-    canvas = draw_tasks(tasks, findings, drawn, id="task-graph", title=title)
+    graph = draw_tasks(tasks, findings, drawn, id="task-graph", title=title)
     picture = None
-    if canvas is not None:
+    if graph is not None:
+        canvas, left_out = graph
         detail = "Each box is a piece of work, done once and shared."
         if cached:
             detail += " A dashed box came from the cache."
+        if left_out:
+            detail += (
+                f" {words.count(left_out, 'small step').capitalize()} {'is' if left_out == 1 else 'are'} not drawn."
+            )
         picture = Picture("plot", "task-graph", "The task graph.", detail, context.gallery.number(), True, canvas.svg())
     shares, times = _times(tasks)
     halved = sum(task.halvings for task in tasks)

@@ -15,6 +15,7 @@ from auditor.report.typeface import width as text_width
 Columns = Mapping[str, Sequence[Any]]
 ROW = 15.0
 MOST = 40
+"""Rows that are drawn; the picture says how many are not."""
 
 
 def draw_bars(evidence: Bars, columns: Columns, *, id: str, title: str) -> Canvas:
@@ -31,7 +32,8 @@ def draw_bars(evidence: Bars, columns: Columns, *, id: str, title: str) -> Canva
     left, right = _margins(names, [words.number(value) for value in values[0]], width)
     top = 30.0 if any(mark.axis == "x" for mark in evidence.marks) else 18.0
     bottom = top + ROW * len(names)
-    foot = 6 + (14 if evidence.x.label else 0) + (16 if key else 0)
+    more_rows = len(columns[evidence.label]) - len(names)
+    foot = 6 + (14 if evidence.x.label else 0) + (16 if key else 0) + (14 if more_rows else 0)
     canvas = Canvas(width, bottom + foot, title, id=id, kind="plot wide" if evidence.wide else "plot")
     x = Scale(low, high, left, width - right)
     _top_axis(canvas, x, evidence.x, top, bottom)
@@ -65,7 +67,10 @@ def draw_bars(evidence: Bars, columns: Columns, *, id: str, title: str) -> Canva
         y += 12
         canvas.text((left + width - right) / 2, y, evidence.x.label, size=9.75, anchor="middle")
     if key:
-        _key(canvas, evidence, left, y + 15)
+        y += 15
+        _key(canvas, evidence, left, y)
+    if more_rows:
+        canvas.text(left, y + 14, not_drawn(more_rows), size=9.5)
     return canvas
 
 
@@ -84,7 +89,9 @@ def draw_dumbbell(evidence: Dumbbell, columns: Columns, *, id: str, title: str) 
     x = Scale(low - pad, high + pad, left, width - right)
     top, pitch = 34.0, 17.0
     bottom = top + pitch * len(names)
-    canvas = Canvas(width, bottom + (22 if evidence.x.label else 8), title, id=id, kind="plot wide")
+    more_rows = len(columns[evidence.label]) - len(names)
+    foot = (22 if evidence.x.label else 8) + (14 if more_rows else 0)
+    canvas = Canvas(width, bottom + foot, title, id=id, kind="plot wide")
     middle_key = (left + width - right) / 2
     key = f"{evidence.start_name}  →  {evidence.end_name}"
     half = text_width(key, 9.75, 500) / 2
@@ -106,7 +113,13 @@ def draw_dumbbell(evidence: Dumbbell, columns: Columns, *, id: str, title: str) 
         canvas.circle((x(start[row]), middle), 3.4, "paper", stroke="ink", width=1.4)
     if evidence.x.label:
         canvas.text(middle_key, bottom + 16, evidence.x.label, size=9.75, anchor="middle")
+    if more_rows:
+        canvas.text(left, canvas.height - 3, not_drawn(more_rows), size=9.5)
     return canvas
+
+
+def not_drawn(rows: int) -> str:
+    return f"{rows:,} more {'row is' if rows == 1 else 'rows are'} in the data file"
 
 
 def _number(value: Any) -> float:
@@ -165,6 +178,11 @@ def _bar(canvas: Canvas, x: float, y: float, width: float, height: float, place:
     canvas.rect(x, y, width, height, None, stroke=colour, stroke_width=0.8)
 
 
+def draw_swatch(canvas: Canvas, x: float, y: float, place: int) -> None:
+    """The sample of a part's filling in a key."""
+    _bar(canvas, x, y, 9, 8, place)
+
+
 def _dot(canvas: Canvas, x: Scale, evidence: Bars, columns: Columns, row: int, value: float, middle: float) -> None:
     if not math.isfinite(value):
         return
@@ -185,7 +203,7 @@ def _whisker(
 def _key(canvas: Canvas, evidence: Bars, left: float, y: float) -> None:
     x = left
     for place, name in enumerate(evidence.names if len(evidence.values) > 1 else ()):
-        _bar(canvas, x, y - 7.5, 9, 8, place)
+        draw_swatch(canvas, x, y - 7.5, place)
         canvas.text(x + 13, y, name, size=9.5)
         x += 13 + text_width(name, 9.5) + 14
     if evidence.tick and evidence.tick_name:

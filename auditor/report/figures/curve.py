@@ -8,12 +8,14 @@ from itertools import pairwise
 
 from auditor.records.evidence import Curve, Series
 from auditor.report.figures.axes import Frame, draw_axes, ends, make_frame
+from auditor.report.figures.bars import draw_swatch
 from auditor.report.figures.canvas import Canvas, Point
 from auditor.report.figures.labels import Placer, box, draw_marks
 from auditor.report.typeface import width as text_width
 
 Columns = Mapping[str, Sequence[float]]
-POINTS = 400
+FITS = 3.0
+"""How good a place must be for a name to stand inside its area, in px of air around it."""
 LINES = {
     "data": ("data", 1.9, ""),
     "second": ("ink", 1.5, ""),
@@ -158,21 +160,31 @@ def _draw_areas(canvas: Canvas, frame: Frame, evidence: Curve, lines: Mapping[st
 def _name_areas(
     canvas: Canvas, frame: Frame, evidence: Curve, lines: Mapping[str, list[Point]], placer: Placer
 ) -> None:
-    """Each name inside its own area, where the area is tallest; beside the plot's edge if it is nowhere tall enough."""
+    """Each name inside its own area, where that is tallest; all of them in a key below where one does not fit."""
     below: list[Point] = [(frame.left, frame.bottom), (frame.right, frame.bottom)]
+    named: list[tuple[Series, tuple[float, float, float]]] = []
     for series in evidence.series:
         line = lines[series.y]
         if not line:
             continue
         best = _roomiest(frame, line, below, series.label, placer)
-        if best is not None and series.label:
-            filled = series.style == "data" and best[0] > 6
-            canvas.text(
-                best[1], best[2] + 3.5, series.label, size=10, weight=600, anchor="middle",
-                fill="paper" if filled else "ink", backing=not filled,
-            )  # fmt: skip
-            placer.taken.append(box(best[1], best[2] + 3.5, series.label, 10, 600, "middle"))
+        placer.taken.append(box(best[1], best[2] + 3.5, series.label, 10, 600, "middle"))
+        named.append((series, best))
         below = line
+    if any(best[0] < FITS for _, best in named):
+        x, y = frame.left, canvas.height + 8
+        canvas.height += 16
+        for series, _ in named:
+            draw_swatch(canvas, x, y - 7.5, {"data": 0, "second": 1, "third": 2}.get(series.style, 1))
+            canvas.text(x + 13, y, series.label, size=9.5)
+            x += 27 + text_width(series.label, 9.5)
+        return
+    for series, (_, x, middle) in named:
+        filled = series.style == "data"
+        canvas.text(
+            x, middle + 3.5, series.label, size=10, weight=600, anchor="middle",
+            fill="paper" if filled else "ink", backing=not filled,
+        )  # fmt: skip
 
 
 def _roomiest(

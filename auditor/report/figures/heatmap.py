@@ -16,8 +16,9 @@ MOST = 30
 
 def draw_heatmap(evidence: Heatmap, columns: Mapping[str, Sequence[Any]], *, id: str, title: str) -> Canvas:
     """The picture of `evidence`, rows and columns in the order of the file."""
-    rows = list(dict.fromkeys(str(name) for name in columns[evidence.row]))[:MOST]
-    across = list(dict.fromkeys(str(name) for name in columns[evidence.column]))[:MOST]
+    all_rows = list(dict.fromkeys(str(name) for name in columns[evidence.row]))
+    all_across = list(dict.fromkeys(str(name) for name in columns[evidence.column]))
+    rows, across = all_rows[:MOST], all_across[:MOST]
     cells = {
         (str(row), str(column)): float(value)
         for row, column, value in zip(
@@ -30,7 +31,7 @@ def draw_heatmap(evidence: Heatmap, columns: Mapping[str, Sequence[Any]], *, id:
     largest = 1.0 if evidence.percent else max((abs(value) for value in cells.values()), default=1.0) or 1.0
     width = 657.0 if evidence.wide else 400.0
     left = min(max(text_width(name, 9.5) for name in rows) + 8, width * 0.4) + (14 if evidence.row_label else 0)
-    size = min((width - left - 2) / len(across), 34.0)
+    size = min((width - left - 2) / len(across), 30.0)
     head = min(max(text_width(name, 9.5) for name in across) * 0.98 + 8, 130.0)
     top, bottom = head, head + size * len(rows)
     canvas = Canvas(width, bottom + (20 if evidence.column_label else 4), title, id=id, kind="plot heat")
@@ -60,6 +61,10 @@ def draw_heatmap(evidence: Heatmap, columns: Mapping[str, Sequence[Any]], *, id:
                     fill="paper" if depth > 0.55 else "ink",
                 )
     _outline(canvas, evidence, rows, across, left, top, size)
+    if len(all_rows) > MOST or len(all_across) > MOST:
+        canvas.height += 14
+        told = f"{len(all_rows)} × {len(all_across)} cells are in the data file; drawn: {len(rows)} × {len(across)}"
+        canvas.text(left, canvas.height - 3, told, size=9.5)
     if evidence.column_label:
         canvas.text(left, bottom + 14, f"{evidence.column_label} →", size=9.75)
     if evidence.row_label:

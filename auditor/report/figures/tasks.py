@@ -15,6 +15,7 @@ from auditor.report.typeface import width as text_width
 
 MOST_CHECKS = 44
 MOST_TASKS = 20
+MOST_COLUMNS = 4
 CHECK_WIDTH = 158.0
 TALLEST = 760.0
 
@@ -40,31 +41,52 @@ def task_name(op: str) -> str:
 
 def draw_tasks(
     tasks: Sequence[TaskRecord], findings: Sequence[Finding], blocking: Sequence[str], *, id: str, title: str
-) -> Canvas | None:
-    """The drawing, or None where it would be too large to read."""
+) -> tuple[Canvas, int] | None:
+    """The drawing and how many small steps it leaves out, or None where it would be too large to read."""
     shown = [finding for finding in findings if any(finding.check in task.checks for task in tasks)]
     if not shown or len(shown) > MOST_CHECKS:
         return None
     work, ends = _work(tasks)
-    work = _merged(work, ends)
-    names = {item.id: item for item in work}
-    checks = [f"check:{finding.check}" for finding in shown]
-    edges = {(source, item.id) for item in work for source in item.inputs if source in names}
-    edges |= {
-        (source, f"check:{check}")
-        for check, sources in ends.items()
-        for source in sources
-        if f"check:{check}" in checks
-    }
-    alias = {old: item.id for item in work for old in item.id.split("+")}
-    edges = {(alias.get(a, a), alias.get(b, b)) for a, b in edges}
-    edges = {(a, b) for a, b in edges if a in names and (b in names or b in checks)}
-    nodes = [*names, *checks]
+    checks = {f"check:{finding.check}": tuple(ends.get(finding.check, ())) for finding in shown}
+    work, checks = _merged(work, checks)
+    left_out = 0
+    while True:
+        layout, edges = _arranged(work, checks)
+        if len(layout.columns) - 1 <= MOST_COLUMNS and len(work) <= MOST_TASKS and layout.height <= TALLEST:
+            return _drawn(layout, edges, work, shown, set(blocking), id=id, title=title), left_out
+        least = _least(work)
+        if least is None:
+            return None
+        left_out += work[least].times
+        work, checks = _without(least, work, checks)
+
+
+def _arranged(work: dict[str, Work], checks: dict[str, tuple[str, ...]]) -> tuple[Layout, list[Edge]]:
+    edges = {(source, item.id) for item in work.values() for source in item.inputs if source in work}
+    edges |= {(source, check) for check, sources in checks.items() for source in sources if source in work}
+    nodes = [*work, *checks]
     kept = reduced(nodes, edges)
-    layout = arrange(nodes, kept, last=checks, pitch=31.0, last_pitch=24.0)
-    if layout.height > TALLEST:
-        return None
-    return _drawn(layout, kept, names, shown, set(blocking), id=id, title=title)
+    return arrange(nodes, kept, last=list(checks), pitch=31.0, last_pitch=24.0), kept
+
+
+def _least(work: dict[str, Work]) -> str | None:
+    """The step that took least, of those that are neither sources, failed, nor a twentieth of the whole time."""
+    total = sum(item.seconds for item in work.values())
+    small = [item for item in work.values() if item.inputs and not item.failed and item.seconds * 20 <= total]
+    return min(small, key=lambda item: item.seconds).id if small else None
+
+
+def _without(
+    id: str, work: dict[str, Work], checks: dict[str, tuple[str, ...]]
+) -> tuple[dict[str, Work], dict[str, tuple[str, ...]]]:
+    """The graph without one step: what it needed leads straight to what needed it."""
+    through = work[id].inputs
+
+    def rewired(inputs: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(s for source in inputs for s in (through if source == id else (source,))))
+
+    kept = {key: replace(item, inputs=rewired(item.inputs)) for key, item in work.items() if key != id}
+    return kept, {check: rewired(sources) for check, sources in checks.items()}
 
 
 def _work(tasks: Sequence[TaskRecord]) -> tuple[list[Work], dict[str, list[str]]]:
@@ -93,30 +115,28 @@ def _work(tasks: Sequence[TaskRecord]) -> tuple[list[Work], dict[str, list[str]]
     return work, ends
 
 
-def _merged(work: list[Work], ends: dict[str, list[str]]) -> list[Work]:
-    """In a large graph, calls of one op for the same checks become one box."""
-    if len(work) <= MOST_TASKS:
-        return work
-    merged: dict[tuple[str, tuple[str, ...]], Work] = {}
+def _merged(
+    work: Sequence[Work], checks: dict[str, tuple[str, ...]]
+) -> tuple[dict[str, Work], dict[str, tuple[str, ...]]]:
+    """Sources of one name become one box; in a large graph, so do calls of one op for the same checks."""
+    merged: dict[tuple[str, ...], Work] = {}
     alias: dict[str, str] = {}
     for item in work:
-        key = (item.label, item.checks)
-        first = merged.get(key)
-        if first is None:
-            merged[key] = item
-            alias[item.id] = item.id
-            continue
+        key = (item.label,) if not item.inputs else (item.label, *item.checks) if len(work) > MOST_TASKS else (item.id,)
+        first = merged.setdefault(key, item)
         alias[item.id] = first.id
-        merged[key] = replace(
-            first, seconds=first.seconds + item.seconds, cached=first.cached and item.cached,
-            failed=first.failed or item.failed, inputs=(*first.inputs, *item.inputs), times=first.times + 1,
-        )  # fmt: skip
-    for check, sources in ends.items():
-        ends[check] = [alias.get(source, source) for source in sources]
-    return [
-        replace(item, inputs=tuple(dict.fromkeys(alias.get(s, s) for s in item.inputs if alias.get(s, s) != item.id)))
-        for item in merged.values()
-    ]
+        if first is not item:
+            merged[key] = replace(
+                first, seconds=first.seconds + item.seconds, cached=first.cached and item.cached,
+                failed=first.failed or item.failed, inputs=(*first.inputs, *item.inputs),
+                checks=tuple(dict.fromkeys((*first.checks, *item.checks))), times=first.times + 1,
+            )  # fmt: skip
+
+    def renamed(inputs: tuple[str, ...], own: str = "") -> tuple[str, ...]:
+        return tuple(dict.fromkeys(alias[source] for source in inputs if alias.get(source, own) != own))
+
+    kept = {item.id: replace(item, inputs=renamed(item.inputs, item.id)) for item in merged.values()}
+    return kept, {check: renamed(sources) for check, sources in checks.items()}
 
 
 def _drawn(
@@ -132,7 +152,7 @@ def _drawn(
     for k, text in enumerate(_heads(inner)):
         x = k * (wide + gap)
         canvas.line((x, 15), (x + (wide if k < inner else CHECK_WIDTH), 15), "ink", 1)
-        canvas.text(x, 9, text, size=10, fill="ink", weight=600)
+        canvas.text(x, 9, _cut(text, wide + gap - 4, 10, 600), size=10, fill="ink", weight=600)
     ends = {f"check:{check}" for check in blocking}
     for edge in sorted(edges, key=lambda edge: edge[1] in ends):
         source, target = edge
