@@ -21,8 +21,8 @@ FILES = {
 def render(run_dir: Path | str, formats: Sequence[str] = ("html",), *, pdf_variant: str = "pdf/ua-1") -> list[Path]:
     """Writes the asked-for formats into the run's folder and returns their paths, in the order asked.
 
-    HTML and PDF also write each plot as `evidence/<check>/<id>.svg`. `pdf_variant` is "pdf/ua-1", tagged and accessible, or
-    "pdf/a-3a", for archives, with results.json attached. Bytes depend on the run's files alone. Everything else is
+    HTML and PDF also write each plot as `evidence/<check>/<id>.svg`. `pdf_variant`: "pdf/ua-1", tagged and accessible,
+    or "pdf/a-3a", for archives, with results.json attached. Bytes depend on the run's files alone. Everything else is
     written before a format that cannot be raises RenderError. Raises RecordError where the results cannot be read,
     UsageError for an unknown format.
     """
