@@ -11,6 +11,7 @@
     ├── HashMismatch        3    a file is not the one the spec or the run pins
     ├── Unsupported         –    an operation no bound is known for; becomes a finding with status error
     ├── CertificateBroken   –    an attack flipped a certified point: our own mistake, stops the audit
+    ├── OutOfTime           –    the time budget ended a task on its way; its checks become inconclusive
     ├── TaskFailed          –    a task of the graph failed; becomes findings with status error
     ├── RecordError         3    a results file or store entry cannot be read
     ├── RenderError         5    results are saved, a format could not be rendered
@@ -134,6 +135,10 @@ class CertificateBroken(AuditorError):
     ):
         super().__init__(what, remedy=remedy, code=code)
         self.witness = dict(witness or {})
+
+
+class OutOfTime(AuditorError):
+    code = "out-of-time"
 
 
 class TaskFailed(AuditorError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,12 @@ from auditor.cli.lazy import CONTEXT
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Workers on this machine.")
 @click.option("--ray", hidden=True)
 @options.seed
-@click.option("--time-budget", type=options.Duration(), metavar="TIME", help="Start nothing new after, e.g., 30m.")
+@click.option(
+    "--time-budget",
+    type=options.Duration(),
+    metavar="TIME",
+    help="Stop after, e.g., 30m; what is not done is inconclusive.",
+)
 @options.baseline
 @click.option("--no-cache", is_flag=True, help="Compute everything anew.")
 @click.option("--no-gate", is_flag=True, help="State the verdict but exit 0 whatever it is.")
@@ -67,6 +73,7 @@ def check(
         from auditor.errors import NotAvailable
 
         raise NotAvailable("--ray comes later", remedy="use --jobs or --device cuda:0,cuda:1 on one machine")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if quiet and verbose:
         raise click.UsageError("-q and -v exclude each other")
     from auditor.audit.conduct import Options, conduct

@@ -70,6 +70,10 @@ ERRORS = {
         "of the run: the audit stops, the checks concerned end in an error, and the witness is kept. Please "
         "report it."
     ),
+    "out-of-time": (
+        "The time budget ran out while a task was on its way. Its checks are inconclusive; what had finished is in the "
+        "store, so another run goes on from there."
+    ),
     "task-failed": (
         "A task of the graph raised an error; the checks that need it end in error or skipped. Others go on."
     ),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from auditor.errors import AuditorError, RecordError
+from auditor.errors import AuditorError, OutOfTime, RecordError
 from auditor.plan.task import Task, with_values
 from auditor.run.codec import decode, encode
 from auditor.run.determinism import deterministic, seeded
@@ -45,6 +45,7 @@ class Evaluator:
     """Values of tasks in this process, on `device`. Reports every computation as events.
 
     `checks` names, for the events, the checks that need a task. `computed` grows by what was computed here.
+    After `deadline` (on the clock of `time.monotonic`) a task that reports progress is ended on its way.
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class Evaluator:
         device: str = "cpu",
         emit: Callable[[Event], None] = lambda event: None,
         checks: Mapping[str, tuple[str, ...]] | None = None,
+        deadline: float | None = None,
     ) -> None:
         self.tasks = tasks
         self.store = store
         self.device = device
         self.emit = emit
         self.checks = checks or {}
+        self.deadline = deadline
         self.computed: list[Computed] = []
         self._memory: dict[str, Any] = {}
 
@@ -95,7 +98,8 @@ class Evaluator:
         except Exception as error:
             seconds = time.perf_counter() - started
             story = traceback.format_exc()
-            self.emit(TaskFinished(digest, task.op.label, "failed", seconds, one_line(error), story))
+            if not isinstance(error, OutOfTime):
+                self.emit(TaskFinished(digest, task.op.label, "failed", seconds, one_line(error), story))
             raise TaskError(digest, _without_frames(error), story) from None
         self.store.record_timing(task, seconds, self.device)
         self._memory[digest] = value
@@ -136,12 +140,14 @@ class Evaluator:
             return task.op.function(**arguments, **injected)
 
     def _progress(self, digest: str) -> Callable[[int, int], None]:
-        """Reports at most every `PAUSE` seconds, and the end."""
+        """Reports at most every `PAUSE` seconds, and the end. Raises OutOfTime where there is more to do than time."""
         last = 0.0
 
         def report(done: int, total: int) -> None:
             nonlocal last
             now = time.monotonic()
+            if self.deadline is not None and now > self.deadline and done < total:
+                raise OutOfTime("the time budget is used up")
             if done >= total or now - last > PAUSE:
                 last = now
                 self.emit(TaskProgress(digest, done, total))

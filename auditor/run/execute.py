@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from auditor.errors import CertificateBroken, DataError, HashMismatch, Interrupted, ModelError
+from auditor.errors import CertificateBroken, DataError, HashMismatch, Interrupted, ModelError, OutOfTime
 from auditor.plan.estimate import shares
 from auditor.plan.plan import Plan
 from auditor.records import Judgement, TaskRecord
@@ -33,11 +33,14 @@ def execute(
 
     With one device and one job everything runs in this process; otherwise on `max(jobs, len(devices))` workers, each
     bound to one device. `fresh` computes everything anew, in the place of what the store holds. After `time_budget`
-    seconds no further task is started. A task that raises is recorded and its descendants are skipped; errors in
-    `STOPPING` are raised. Raises Interrupted on Ctrl-C: what had finished is kept.
+    seconds no further task is started, and one that reports progress is ended on its way. A task that raises is
+    recorded and its descendants are skipped; errors in `STOPPING` are raised. Raises Interrupted on Ctrl-C: what had
+    finished is kept.
     """
     run = Run(plan, store, listeners=tuple(listeners), fresh=fresh, time_budget=time_budget)
-    evaluator = Evaluator(plan.tasks, store, device=devices[0], emit=run.emit, checks=plan.checks_of)
+    evaluator = Evaluator(
+        plan.tasks, store, device=devices[0], emit=run.emit, checks=plan.checks_of, deadline=run.deadline
+    )
     try:
         run.start()
         workers = max(jobs, len(devices))
@@ -69,6 +72,7 @@ class Run:
         self._listeners = listeners
         self._time_budget = time_budget
         self._started = time.perf_counter()
+        self.deadline = None if time_budget is None else time.monotonic() + time_budget
 
     def emit(self, event: Event) -> None:
         if isinstance(event, Noted):
@@ -92,6 +96,8 @@ class Run:
         """Records the failure and skips what depends on it. Raises what ends the audit."""
         if isinstance(error, STOPPING):
             raise error
+        if isinstance(error, OutOfTime):
+            return self.skip(digest, self.out_of_time() or error.what)
         label = self.plan.tasks[digest].op.label
         failure = Failure("failed", digest, label, one_line(error), error, story)
         self.failures[digest] = failure

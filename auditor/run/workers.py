@@ -56,7 +56,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         with _passive_waiting():
-            arguments = (theirs, run.plan.tasks, run.plan.checks_of, str(run.store.root), device)
+            arguments = (theirs, run.plan.tasks, run.plan.checks_of, str(run.store.root), device, run.deadline)
             self.process = context.Process(target=_work, args=arguments, daemon=True)
             self.process.start()
         theirs.close()
@@ -168,12 +168,17 @@ def _passive_waiting() -> Iterator[None]:
 
 
 def _work(
-    pipe: Connection, tasks: Mapping[str, Task], checks: Mapping[str, tuple[str, ...]], root: str, device: str
+    pipe: Connection,
+    tasks: Mapping[str, Task],
+    checks: Mapping[str, tuple[str, ...]],
+    root: str,
+    device: str,
+    deadline: float | None,
 ) -> None:
     """A worker's life: take an order, compute, answer; end with the scheduler."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    evaluator = Evaluator(tasks, Store(root), device=device, emit=pipe.send, checks=checks)
+    evaluator = Evaluator(tasks, Store(root), device=device, emit=pipe.send, checks=checks, deadline=deadline)
     try:
         while True:
             order: _Order = pipe.recv()

@@ -173,13 +173,14 @@ def test_5_results_are_saved_and_rendering_failed(project: Project, monkeypatch:
     assert project.run("report", "out", "-f", "junit").code == 0
 
 
-def test_130_interrupted_says_what_resumes(own_store) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_130_interrupted_says_what_resumes(own_store, sent: signal.Signals) -> None:
     project: Project = own_store("interrupted")
     project.edit(("steps: 3", "steps: 100000"))
     process = project.spawn("check", "spec.yaml", "m.pt", "-o", "out dir", "-v")
     wait_for_store(project, entries=4)
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err + out
     assert "auditor check spec.yaml m.pt -o 'out dir' -v" in err

@@ -42,6 +42,16 @@ def numbers(*, count: int, seed: int) -> np.ndarray:
 
 
 @op(version=1)
+def slow(*, steps: int, progress: Callable[[int, int], None]) -> int:
+    """A tenth of a second a step."""
+    for step in range(steps):
+        progress(step, steps)
+        time.sleep(0.1)
+    called("slow")
+    return steps
+
+
+@op(version=1)
 def scale(
     *,
     x: np.ndarray,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -170,6 +171,21 @@ def test_no_task_starts_after_the_time_budget(tmp_path, calls):
     assert isinstance(failure, Failure)
     assert failure.status == "skipped"
     assert "time budget of 0.2 s" in failure.text
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_time_budget_ends_a_task_on_its_way(tmp_path, calls, jobs):
+    sketch = Sketch()
+    for name in ("a", "b"):
+        sketch.judgements[name] = sketch.add(ops.slow, steps=600 + ord(name))
+    started = time.monotonic()
+    outcome = execute(sketch.plan(), store=Store(tmp_path / "store"), time_budget=0.5, jobs=jobs)
+    assert time.monotonic() - started < 30
+    assert calls() == {}
+    for failure in outcome.results.values():
+        assert isinstance(failure, Failure)
+        assert (failure.status, failure.error) == ("skipped", None)
+        assert "time budget of 0.5 s" in failure.text
 
 
 @pytest.mark.parametrize(("how", "fits", "tries"), [("cpu", 16, 3), ("cuda", 8, 4), ("python", 32, 2)])
