@@ -23,7 +23,6 @@ FACES = (
     Face("Inter", 400, "normal", "Inter-Regular"),
     Face("Inter", 500, "normal", "Inter-Medium"),
     Face("Inter", 600, "normal", "Inter-SemiBold"),
-    Face("Inter", 400, "italic", "Inter-Italic"),
     Face("Inter Display", 600, "normal", "InterDisplay-SemiBold"),
     Face("JetBrains Mono", 400, "normal", "JetBrainsMono-Regular"),
 )

@@ -145,7 +145,7 @@ def test_hostile_text_is_inert(tmp_path: Path) -> None:
         *CLASSES[5:],
     )
     results = write_sample(tmp_path, classes=classes)
-    texts = {"claim": f"{HOSTILE} `{HOSTILE}`", "summary": HOSTILE, "rerun": HOSTILE}
+    texts = {"type": f"../{HOSTILE}", "claim": f"{HOSTILE} `{HOSTILE}`", "summary": HOSTILE, "rerun": HOSTILE}
     hostile = results.model_copy(
         update={
             "spec": results.spec.model_copy(update={"name": f"'\"}}</style>{HOSTILE}", "text": HOSTILE}),
