@@ -128,7 +128,7 @@ class Sides(NamedTuple):
     row: Tensor
 
 
-@op(version=1)
+@op(version=2)
 def judge(
     *,
     check: Membership,

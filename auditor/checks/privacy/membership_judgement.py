@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from auditor.checks.common.conclude import conclude
 from auditor.checks.privacy.membership_pictures import pictures
 from auditor.records import EvidenceKind, Judgement
-from auditor.statistics import Interval, bonferroni, clopper_pearson, difference, reach
+from auditor.statistics import Interval, TailRate, bonferroni, clopper_pearson, difference, reach, tail_rate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from auditor.checks.privacy.membership import Membership, Sides
 
 RESAMPLES = 2000
-STRICT_ROWS = 1000
-"""Non-members from which a true-positive rate at 1 % false positives is stated: ten expected false positives."""
+STRICT = 0.01
+"""The false-positive rate at which a true-positive rate is stated, from ten expected false positives on."""
 KNOWS = {"naive": "predicted label", "loss": "confidence; threshold from half of the audited rows"}
 
 
@@ -39,7 +39,7 @@ class Attacked(NamedTuple):
     corrected_low: float
     auc: float
     auc_interval: Interval
-    strict: tuple[float, Interval] | None
+    strict: TailRate | None
 
     @property
     def tpr(self) -> float:
@@ -110,8 +110,7 @@ def membership_judgement(check: Membership, sides: Sides) -> Judgement:
             "Score intervals of a difference of rates (Miettinen and Nurminen), each end at the stated confidence.",
         ),
         limits=(
-            "An attack that finds nothing proves nothing by itself: no leak above the budget was found by "
-            f"{_listed(check.attacks)}, which could have found {_found(able.fails)}.",
+            _proves(interval, budget, _listed(check.attacks), _found(able.fails)),
             "Attacks that train models of their own, or read the weights, were not tried.",
             "If members and non-members differ in kind, that difference is measured too.",
         ),
@@ -122,13 +121,12 @@ def membership_judgement(check: Membership, sides: Sides) -> Judgement:
 
 def attack_on(check: Membership, name: str, sides: Sides) -> Attacked:
     """One attack's rates, each row decided by a threshold it had no part in."""
+    import torch
+
     from auditor.methods.privacy import cross_fitted
 
     scores, member = sides.scores[name], sides.member
-    if name == "naive":
-        taken, strict = scores >= 0.5, None
-    else:
-        taken, strict = cross_fitted(scores, member, seed=check.seed)
+    taken = scores >= 0.5 if name == "naive" else cross_fitted(scores, member, seed=check.seed)
     inside, outside = int(member.sum()), int((~member).sum())
     hits, alarms = int((taken & member).sum()), int((taken & ~member).sum())
     confidence = check.confidence
@@ -136,9 +134,9 @@ def attack_on(check: Membership, name: str, sides: Sides) -> Attacked:
     corrected = difference(hits, inside, alarms, outside, confidence=bonferroni(confidence, len(check.attacks)))
     auc, auc_interval = area(scores.numpy(), member.numpy(), confidence=confidence, seed=check.seed)
     caught = None
-    if strict is not None and outside >= STRICT_ROWS:
-        count = int((strict & member).sum())
-        caught = (count / inside, clopper_pearson(count, inside, confidence=confidence))
+    if name != "naive":
+        ranked = scores.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        caught = tail_rate(ranked[member].numpy(), ranked[~member].numpy(), tail=STRICT, confidence=confidence)
     return Attacked(
         name, hits, alarms, inside, outside, hits / inside - alarms / outside, interval, corrected.low, auc,
         auc_interval, caught,
@@ -146,12 +144,16 @@ def attack_on(check: Membership, name: str, sides: Sides) -> Attacked:
 
 
 def area(scores: np.ndarray, member: np.ndarray, *, confidence: float, seed: int) -> tuple[float, Interval]:
-    """The area under the ROC curve, ties counted half, with stratified bootstrap bounds."""
+    """The area under the ROC curve, ties counted half, with stratified bootstrap bounds.
+
+    Where every resample would give the same area, bounds come from counts instead: of two values or one, the area is
+    (1 + TPR - FPR)/2; full separation is so many independent pairs in order, with Clopper and Pearson's bound.
+    """
     import numpy as np
 
     from auditor.statistics import percentile_interval, resampled
 
-    scores = np.nan_to_num(scores, nan=-np.inf)
+    scores = np.where(np.isnan(scores), -np.inf, scores)
     inside, outside = np.sort(scores[member]), np.sort(scores[~member])
     below = np.searchsorted(outside, inside, "left")
     upto = np.searchsorted(outside, inside, "right")
@@ -162,6 +164,14 @@ def area(scores: np.ndarray, member: np.ndarray, *, confidence: float, seed: int
         return (weights * worse).sum(1) / (weights.sum(1) * others.sum(1))
 
     observed = float(auc(np.ones((1, len(inside))), np.ones((1, len(outside))))[0])
+    top = scores.max()
+    if len(np.unique(scores)) <= 2:
+        hits, alarms = int((inside == top).sum()), int((outside == top).sum())
+        apart = difference(hits, len(inside), alarms, len(outside), confidence=confidence)
+        return observed, Interval((1 + apart.low) / 2, (1 + apart.high) / 2)
+    if observed in (0.0, 1.0):
+        pairs = min(len(inside), len(outside))
+        return observed, clopper_pearson(int(observed) * pairs, pairs, confidence=confidence)
     replicates = resampled(auc, (len(inside), len(outside)), resamples=RESAMPLES, seed=seed)
     return observed, percentile_interval(replicates, low=confidence, high=confidence)
 
@@ -176,7 +186,7 @@ def _metrics(attack: Attacked, confidence: float) -> list[tuple[str, Any]]:
         ("accuracy", (1 + attack.advantage) / 2, ((1 + low) / 2, (1 + high) / 2)),
         ("precision", precision, tuple(precise)),
         ("auc", attack.auc, tuple(attack.auc_interval)),
-        ("tpr_at_1pct_fpr", strict[0] if strict else None, tuple(strict[1]) if strict else None),
+        ("tpr_at_1pct_fpr", strict.value if strict else None, tuple(strict.interval) if strict else None),
     )
     out: list[tuple[str, Any]] = []
     for metric, value, interval in pairs:
@@ -233,6 +243,18 @@ def _power(passes: float | None, fails: float | None, points: int, attacks: int)
     worse = "fails none" if fails is None else f"fails one of {fails:.3f} or more"
     decides = f"this check {able}, and {worse}, each with probability at least 0.80"
     return f"With {points:,} points a side and {attacks} {one} {decides}."
+
+
+def _proves(interval: Interval, budget: float, attacks: str, findable: str) -> str:
+    if interval.low > budget:
+        return (
+            f"How much more could be told apart: {attacks} bound the leak from below, stronger attacks may find more."
+        )
+    shown = "found" if interval.high <= budget else "shown or ruled out"
+    return (
+        f"An attack that finds nothing proves nothing by itself: no leak above the budget was {shown} by {attacks}, "
+        f"which could have found {findable}."
+    )
 
 
 def _found(fails: float | None) -> str:

@@ -127,7 +127,7 @@ def _table(attacks: list[Attacked]) -> tuple[Table, pa.Table]:
             "high": [attack.interval.high for attack in ranked],
             "auc": [attack.auc for attack in ranked],
             "tpr_at_1pct_fpr": pa.array(
-                [attack.strict[0] if attack.strict else None for attack in ranked], pa.float64()
+                [attack.strict.value if attack.strict else None for attack in ranked], pa.float64()
             ),
         }
     )
