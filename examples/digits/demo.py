@@ -1,4 +1,4 @@
-"""`make demo`: trains a certifiable network on scikit-learn's handwritten digits, audits it, and says where the report is.
+"""`make demo`: trains a certifiable network on scikit-learn's digits, audits it, and says where the report is.
 
 A second run finds the model trained and every check in the cache.
 """
