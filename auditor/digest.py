@@ -51,7 +51,7 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, Path):
         return value.as_posix()
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        return jsonable(value.item())
+        return jsonable(value.item())  # pyright: ignore[reportAttributeAccessIssue]
     raise TypeError(f"{type(value).__name__} has no canonical JSON form")
 
 
