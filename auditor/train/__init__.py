@@ -74,8 +74,8 @@ def train(
         "loss": last.loss,
         "train_accuracy": last.accuracy,
     }
-    note |= proved(model, document, recipe, inputs, labels)
     save(model, out)
+    note |= proved(model, document, recipe, inputs, labels)
     note_path(out).write_text(json.dumps(note, indent=1) + "\n", "utf-8")
     print(summary(note, out), file=stream or sys.stderr)
     return note
