@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -60,6 +61,11 @@ gate: {block_on: [fail, inconclusive, error], regression: 0.01}
 """
 
 
+def interruptible() -> None:
+    """Lets a child be interrupted even where the suite runs in the background, which makes it ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended."""
@@ -102,6 +108,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=interruptible,
         )
 
     def apart(self, *arguments: str, code: str | None = None) -> Ended:

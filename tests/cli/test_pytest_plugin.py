@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +19,9 @@ def test_model(finding):
 
 
 def pytest_in(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
+    installed = any(point.name == "auditor" for point in importlib.metadata.entry_points(group="pytest11"))
     process = project.spawn(
-        "-p",
-        "auditor.pytest_plugin",
+        *([] if installed else ["-p", "auditor.pytest_plugin"]),
         "-q",
         "-rA",
         *arguments,

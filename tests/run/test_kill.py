@@ -34,7 +34,13 @@ def test_ctrl_c_ends_cleanly_with_what_had_finished(tmp_path, jobs):
         str(jobs),
     ]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A suite that runs in the background passes on that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while process.poll() is None and entries(tmp_path, "store") < 2:
         time.sleep(0.002)
