@@ -56,6 +56,8 @@ def report(error: ValidationError, root: Node, model: type | None, problems: Pro
             )
         elif kind in WORDS:
             problems.add(mark, "wrong-value", *_words(item, root))
+        elif kind == "too_short" and len(_value(root, at)) >= item.context["min_length"]:
+            continue  # pydantic counts only the items that are in order
         elif kind.startswith(BOUNDS):
             problems.add(mark, "out-of-range", _bound(item, root))
         elif kind == "string_pattern_mismatch":

@@ -49,6 +49,15 @@ class Budget(Threshold):
     at_least: None = None  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
+SHARES = frozenset(
+    {
+        "accuracy", "vra", "clean_accuracy", "rejection_rate", "accuracy_under_attack", "tightness", "sensitivity",
+        "p_value", "cav_accuracy", "f1", "chance", "null_p95",
+    }
+)  # fmt: skip
+"""Metrics of the contract that lie in [0, 1]: `at_least: 85` is a slip no model could make good."""
+
+
 def unknown_metric(kind: str, metric: str, metrics: Iterable[str]) -> tuple[str, str]:
     """What is wrong with a threshold on a metric that a check type does not have, and the likely fix."""
     return f"{kind} has no metric {metric!r}", suggestion(metric, metrics)
@@ -73,6 +82,8 @@ class Check(BaseModel):
 
     metrics: ClassVar[dict[str, str]] = {}
     """Metrics a threshold may name, each with its meaning in a few words."""
+    shares: ClassVar[frozenset[str]] = SHARES
+    """Metrics that lie in [0, 1], so that a bound outside is refused."""
     example: ClassVar[str] = ""
     """A minimal body in YAML, without `type`; the conformance test loads and plans it."""
 
@@ -101,6 +112,23 @@ class Check(BaseModel):
             what, remedy = unknown_metric(self.type, self.threshold.metric, self.metrics)
             at = ("require" if self.require else "budget", "metric")
             raise problem("unknown-metric", what, remedy=remedy, at=at)
+        return self
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        stated = self.threshold
+        if stated.metric in self.shares:
+            for side, bound, never in (
+                ("at_least", stated.at_least, stated.at_least is not None and stated.at_least > 1),
+                ("at_most", stated.at_most, stated.at_most is not None and stated.at_most < 0),
+            ):
+                if never:
+                    raise problem(
+                        "contradiction",
+                        f"{stated.metric} lies between 0 and 1: no model can satisfy {side} {bound:g}",
+                        remedy=f"write {bound / 100:g}" if bound and 2 <= bound <= 100 else "choose a number in [0, 1]",
+                        at=("require" if self.require else "budget", side),
+                    )
         return self
 
     @property

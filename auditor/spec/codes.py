@@ -29,8 +29,12 @@ CODES: dict[str, str] = {
     "unknown-source": "The data source is not declared under `data`.",
     "unknown-check": "No check has this name; `extends` and waivers name exactly one.",
     "unknown-variable": "`${name}` stands for a scalar under `vars`; there is none of this name.",
+    "partial-variable": "A variable replaces a whole value; inside a longer text `${name}` would stay as written.",
+    "unknown-attribute": "Rows are filtered by attributes that their source lists under `attributes`.",
+    "unknown-framework": "This version ships no table of clauses under that name, so the report would have none.",
     "bad-name": (
-        "A check's name is a path of small letters, digits and . + - _, without `__`, because it names a folder."
+        "A check's name is a path of small letters, digits and . + - _, each part beginning with a letter or digit, "
+        "without `__`, because it names a folder."
     ),
     "bad-slice": "Rows are chosen by a Python slice in text: ':4500', '4500:', '0:9000:2'.",
     "bad-threshold": (

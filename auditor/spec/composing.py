@@ -13,6 +13,7 @@ from auditor.spec.tree import Mark, Node, merged
 from auditor.spec.yaml import read
 
 VARIABLE = re.compile(r"\$\{([^{}]*)\}")
+MOST_FILES = 100
 NEVER_INHERITED = ("why", "tags", "extends")
 FILLED_IN = ("over", "confidence", "seed")
 
@@ -25,20 +26,28 @@ class Problems(list[SpecProblem]):
         self._known: set[SpecProblem] = set()
         self._without_value: set[Mark] = set()
 
-    def add(self, mark: Mark, code: str, what: str, remedy: str | None = None) -> None:
-        """At an unknown variable nothing else is wrong: there is no value to find fault with."""
+    def add(self, mark: Mark, code: str, what: str, remedy: str | None = None, *, alone: bool = False) -> None:
+        """`alone`: nothing that is found later at this place counts, since there is no value to find fault with."""
         problem = SpecProblem(*mark, code, what, remedy)
         if problem in self._known or mark in self._without_value:
             return
         self._known.add(problem)
         self.append(problem)
-        if code == "unknown-variable":
+        if alone:
             self._without_value.add(mark)
 
     def take(self, problems: Iterable[SpecProblem]) -> None:
         """Adds what another reader found."""
         for item in problems:
             self.add(Mark(item.file, item.line, item.column), item.code, item.what, item.remedy)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file system takes names none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def read_all(path: Path, problems: Problems) -> tuple[Node, str, tuple[Path, ...]]:
@@ -66,10 +75,13 @@ def _included(
             problems.add(part.mark, "wrong-type", "include takes paths of specs", "write include: [common.yaml]")
             continue
         other = path.parent / part.value
-        if other.resolve() in (*within, path.resolve()):
+        if is_file(other) and other.resolve() in (*within, path.resolve()):
             problems.add(part.mark, "cycle", f"{part.value} includes itself", "break the circle")
-        elif not other.is_file():
-            problems.add(part.mark, "missing-file", f"{other.as_posix()} does not exist", "correct the path")
+        elif len(files) >= MOST_FILES:
+            problems.add(part.mark, "too-large", f"the spec includes more than {MOST_FILES} files", "join some of them")
+            break
+        elif not is_file(other):
+            problems.add(part.mark, "missing-file", f"there is no file {other.as_posix()}", "correct the path")
         else:
             try:
                 tree = _included(other, other.as_posix(), (*within, path.resolve()), problems, files, texts)
@@ -106,9 +118,14 @@ def _replaced(node: Node, known: Mapping[str, Node], names: set[str], problems: 
         return Node([_replaced(child, known, names, problems) for child in node.value], node.mark)
     found = VARIABLE.fullmatch(node.value) if isinstance(node.value, str) else None
     if found is None:
+        for part in VARIABLE.findall(node.value) if isinstance(node.value, str) else ():
+            if part in names:
+                what = f"${{{part}}} stands inside a longer text, where no variable is put in"
+                problems.add(node.mark, "partial-variable", what, "make the whole text a variable")
         return node
     if found[1] not in known:
-        problems.add(node.mark, "unknown-variable", f"no variable is named {found[1]!r}", suggestion(found[1], names))
+        what = f"no variable is named {found[1]!r}"
+        problems.add(node.mark, "unknown-variable", what, suggestion(found[1], names), alone=True)
         return Node(None, node.mark)
     return Node(known[found[1]].value, node.mark)
 
@@ -116,42 +133,46 @@ def _replaced(node: Node, known: Mapping[str, Node], names: set[str], problems: 
 def extended(checks: Node, problems: Problems) -> dict[str, Node]:
     """The body of every check with what it inherits; those whose inheritance is broken are left out."""
     done: dict[str, Node | None] = {}
+    for name in checks.value:
+        line: list[str] = []
+        while name not in done:
+            line.append(name)
+            node = checks.value[name]
+            parent = node.get("extends")
+            if not node.is_map:
+                problems.add(node.mark, "wrong-type", f"check {name!r} is no map", "write `type: ...` below its name")
+                done[name] = None
+            elif parent is None:
+                done[name] = node
+            elif not isinstance(parent.value, str):
+                problems.add(parent.mark, "wrong-type", "extends names one check")
+                done[name] = None
+            elif parent.value in line:
+                what = f"{name} extends itself by way of {parent.value}"
+                problems.add(parent.mark, "cycle", what, "break the circle")
+                done[name] = None
+            elif parent.value not in checks.value:
+                others = [other for other in checks.value if other != name]
+                what = f"no check is named {parent.value!r}"
+                problems.add(parent.mark, "unknown-check", what, suggestion(parent.value, others))
+                done[name] = None
+            else:
+                name = parent.value
+        for heir in reversed(line):
+            if heir not in done:
+                own = checks.value[heir]
+                base = done[own.value["extends"].value]
+                done[heir] = None if base is None else _heir(base, own.without("extends"))
+    return {name: node for name in checks.value if (node := done[name]) is not None}
 
-    def body(name: str, within: tuple[str, ...]) -> Node | None:
-        if name in done:
-            return done[name]
-        node = checks.value[name]
-        if not node.is_map:
-            problems.add(node.mark, "wrong-type", f"check {name!r} is no map", "write `type: ...` below its name")
-            done[name] = None
-            return None
-        parent = node.get("extends")
-        own = node.without("extends")
-        if parent is None:
-            done[name] = own
-            return own
-        result = None
-        if not isinstance(parent.value, str):
-            problems.add(parent.mark, "wrong-type", "extends names one check")
-        elif parent.value in (*within, name):
-            problems.add(parent.mark, "cycle", f"{name} extends itself by way of {parent.value}", "break the circle")
-        elif parent.value not in checks.value:
-            others = [other for other in checks.value if other != name]
-            problems.add(
-                parent.mark, "unknown-check", f"no check is named {parent.value!r}", suggestion(parent.value, others)
-            )
-        else:
-            base = body(parent.value, (*within, name))
-            result = None if base is None else merged(base.without(*NEVER_INHERITED), own)
-            if result is not None and own.get("require") is not None and own.get("budget") is None:
-                result = result.without("budget")
-            if result is not None and own.get("budget") is not None and own.get("require") is None:
-                result = result.without("require")
-        done[name] = result
-        return result
 
-    bodies = {name: body(name, ()) for name in checks.value}
-    return {name: node for name, node in bodies.items() if node is not None}
+def _heir(base: Node, own: Node) -> Node:
+    """`own` laid on what `base` hands on; a stated threshold of one kind replaces an inherited one of the other."""
+    result = merged(base.without(*NEVER_INHERITED), own)
+    for stated, other in (("require", "budget"), ("budget", "require")):
+        if own.get(stated) is not None and own.get(other) is None:
+            result = result.without(other)
+    return result
 
 
 def with_defaults(body: Node, defaults: Node | None) -> Node:

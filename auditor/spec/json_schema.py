@@ -17,6 +17,8 @@ from auditor.spec.training import Training
 SCALAR = {"type": ["string", "number", "boolean", "null"]}
 TEXT = {"type": "string"}
 VARIABLE = {"type": "string", "pattern": r"^\$\{[^{}]*\}$"}
+BOUNDS = {key: {"anyOf": [{"type": "number"}, {"$ref": "#/$defs/Variable"}]} for key in ("at_least", "at_most")}
+"""Of a threshold that inherits its metric: all that can be said without its check's type."""
 MAPS = ("properties", "patternProperties", "$defs")
 LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 SINGLE = ("items", "additionalProperties")
@@ -25,7 +27,7 @@ SINGLE = ("items", "additionalProperties")
 def schema(types: Mapping[str, type[Check]]) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a spec whose checks are of `types`."""
     sections = (ModelSection, SourceSection, Training, Defaults, Gate, Waiver, ReportSection)
-    kinds = [*sections, *types.values()]
+    kinds = [*sections, Check, *types.values()]
     references, shared = models_json_schema([(kind, "validation") for kind in kinds], ref_template="#/$defs/{model}")
     definitions: dict[str, Any] = shared["$defs"]
     where = {kind: references[(kind, "validation")] for kind in kinds}
@@ -36,9 +38,12 @@ def schema(types: Mapping[str, type[Check]]) -> dict[str, Any]:
         branches.append(
             {"if": {"properties": {"type": {"const": name}}, "required": ["type"]}, "then": {"$ref": f"#/$defs/{key}"}}
         )
+    common = definitions.pop(where[Check]["$ref"].removeprefix("#/$defs/"))["properties"]
+    sides = {key: {"properties": BOUNDS} for key in ("require", "budget")}
+    fields = {key: common[key] for key in common if key not in ("name", "type", *sides)}
     check = {
         "type": "object",
-        "properties": {"type": {"enum": sorted(types)}, "extends": TEXT},
+        "properties": {**_taking_variables(fields), **sides, "type": {"enum": sorted(types)}, "extends": TEXT},
         "allOf": branches,
     }
     complete = {
@@ -72,7 +77,10 @@ def schema(types: Mapping[str, type[Check]]) -> dict[str, Any]:
             "defaults": where[Defaults],
             "checks": {
                 "type": "object",
-                "propertyNames": {"pattern": "^[a-z0-9][a-z0-9_.+-]*(/[a-z0-9_.+-]+)*$", "not": {"pattern": "__"}},
+                "propertyNames": {
+                    "pattern": "^[a-z0-9][a-z0-9_.+-]*(/[a-z0-9][a-z0-9_.+-]*)*$",
+                    "not": {"pattern": "__"},
+                },
                 "additionalProperties": check,
             },
             "gate": where[Gate],
@@ -122,12 +130,18 @@ def _taking_variable(schema: Any) -> Any:
 
 
 def _class_sets() -> dict[str, Any]:
-    names = {"type": "array", "items": TEXT}
-    again = {"type": "array", "items": {"$ref": "#/$defs/ClassSets"}}
+    names = {"type": "array", "items": TEXT, "minItems": 1}
+    again = {"type": "array", "items": {"$ref": "#/$defs/ClassSets"}, "minItems": 1}
 
     def form(key: str, body: dict[str, Any]) -> dict[str, Any]:
         return {"type": "object", "additionalProperties": False, "required": [key], "properties": {key: body}}
 
     return {
-        "anyOf": [names, form("each_class_with", names), form("chain", names), form("any", again), form("file", TEXT)]
+        "anyOf": [
+            names,
+            form("each_class_with", names),
+            form("chain", {**names, "minItems": 2}),
+            form("any", again),
+            form("file", TEXT),
+        ]
     }

@@ -13,10 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from auditor.digest import digest
 from auditor.errors import SpecErrors
+from auditor.spec.agreement import contradictions, known_attributes, known_frameworks
 from auditor.spec.blame import report
 from auditor.spec.check import Check, unknown_metric
 from auditor.spec.class_sets import Collection, class_sets
-from auditor.spec.composing import Problems, extended, read_all, substituted, with_defaults
+from auditor.spec.composing import Problems, extended, is_file, read_all, substituted, with_defaults
 from auditor.spec.document import SECTIONS, Document
 from auditor.spec.names import Declared
 from auditor.spec.problem import suggestion
@@ -25,7 +26,9 @@ from auditor.spec.training import Training
 from auditor.spec.tree import Node
 
 M = TypeVar("M", bound=BaseModel)
-CHECK_NAME = re.compile(r"[a-z0-9][a-z0-9_.+-]*(/[a-z0-9_.+-]+)*")
+CHECK_NAME = re.compile(r"[a-z0-9][a-z0-9_.+-]*(/[a-z0-9][a-z0-9_.+-]*)*")
+"""Each part begins with a letter or digit, so that `__` for `/` in a folder's name can be read back."""
+COMMON = frozenset(Check.model_fields) - {"name", "type", "require", "budget"}
 HEAD = ("auditor", "name", "purpose", "risk_tier")
 
 
@@ -33,7 +36,7 @@ def load(path: Path, types: Mapping[str, type[Check]]) -> Document:
     """The spec in file `path`, whose checks are of `types`. Raises SpecErrors with every problem found."""
     path = Path(path)
     problems = Problems()
-    if not path.is_file():
+    if not is_file(path):
         problems.add((path.as_posix(), 1, 1), "missing-file", "the spec does not exist", "correct the path")  # pyright: ignore
         raise SpecErrors(problems)
     root, text, files = read_all(path, problems)
@@ -54,8 +57,8 @@ class _Reader:
             if key not in SECTIONS:
                 problems.add(root.keys[key], "unknown-key", f"{key!r} is no section", suggestion(key, SECTIONS))
         for node in root.scalars():
-            if isinstance(node.value, float) and not math.isfinite(node.value):
-                problems.add(node.mark, "out-of-range", "a number in a spec is finite")
+            if not _finite(node.value):
+                problems.add(node.mark, "out-of-range", "a number in a spec is finite", alone=True)
         head = self._model(Head, root.without(*(key for key in root.value if key not in HEAD)), Declared())
         for key in ("model", "data", "checks"):
             if root.get(key) is None:
@@ -65,15 +68,18 @@ class _Reader:
         sets: dict[str, Collection] = {}
         declared_sets = root.get("sets")
         if declared_sets is not None and classes is not None:
-            sets = class_sets(declared_sets, classes, self.path.parent, problems)
+            named: list[Path] = []
+            sets = class_sets(declared_sets, classes, self.path.parent, problems, named)
+            files = tuple(dict.fromkeys((*files, *named)))
         data = self._sources()
         declared = Declared(classes, self._keys("sets"), self._keys("data"))
         training = self._section("training", Training, declared)
         defaults = self._section("defaults", Defaults, declared) or Defaults()
-        checks, lines = self._checks(declared)
+        checks, lines = self._checks(declared, data)
         gate = self._section("gate", Gate, declared) or Gate()
         waivers = self._waivers(declared)
         rendering = self._section("report", ReportSection, declared) or ReportSection()
+        known_frameworks(rendering, root, problems)
         if problems or head is None or model is None:
             return None
         return Document(
@@ -109,7 +115,18 @@ class _Reader:
             return kind.model_validate_json(_json(node), strict=True, context=declared)
         except ValidationError as error:
             report(error, node, kind, self.problems)
+            if issubclass(kind, Check):
+                self._beyond(error, kind, node, declared)
             return None
+
+    def _beyond(self, error: ValidationError, kind: type[Check], node: Node, declared: Declared) -> None:
+        """What is wrong with a check beside its common fields: pydantic looks no further than the first of either."""
+        blamed = {str(item["loc"][0]) for item in error.errors(include_url=False) if item["loc"]}
+        if blamed and blamed <= COMMON:
+            try:
+                kind.model_validate_json(_json(node.without(*blamed)), strict=True, context=declared)
+            except ValidationError as further:
+                report(further, node, kind, self.problems)
 
     def _sources(self) -> dict[str, SourceSection]:
         node = self.root.get("data")
@@ -121,7 +138,7 @@ class _Reader:
         read = {name: self._model(SourceSection, source, Declared()) for name, source in node.items()}
         return {name: source for name, source in read.items() if source is not None}
 
-    def _checks(self, declared: Declared) -> tuple[dict[str, Check], dict[str, int]]:
+    def _checks(self, declared: Declared, data: Mapping[str, SourceSection]) -> tuple[dict[str, Check], dict[str, int]]:
         node = self.root.get("checks")
         if node is None:
             return {}, {}
@@ -143,7 +160,8 @@ class _Reader:
             check = self._check(name, with_defaults(body, self.root.get("defaults")), declared, node)
             if check is not None:
                 checks[name] = check
-        self._contradictions(checks, node)
+                known_attributes(check, body, data, self.problems)
+        contradictions(checks, node, self.problems)
         return checks, {name: node.keys[name].line for name in checks}
 
     def _check(self, name: str, body: Node, declared: Declared, checks: Node) -> Check | None:
@@ -182,25 +200,6 @@ class _Reader:
                 what, remedy = unknown_metric(str(body.value["type"].value), metric.value, kind.metrics)
                 self.problems.add(metric.mark, "unknown-metric", what, remedy)
 
-    def _contradictions(self, checks: Mapping[str, Check], node: Node) -> None:
-        """Two demands on the same rows that no model can meet (thesis def. 2.2)."""
-        demands: dict[str, list[tuple[str, Any]]] = {}
-        for name, check in checks.items():
-            demand = check.exclusive()
-            if demand is None:
-                continue
-            for other, earlier in demands.setdefault(demand.of, []):
-                apart = demand.low > earlier.high or earlier.low > demand.high
-                if apart and demand.share + earlier.share > 1:
-                    self.problems.add(
-                        node.keys[name],
-                        "contradiction",
-                        f"{name} and {other} exclude each other: no model satisfies both",
-                        "drop one, or move a bound",
-                    )
-                    break
-            demands[demand.of].append((name, demand))
-
     def _waivers(self, declared: Declared) -> tuple[Waiver, ...]:
         node = self.root.get("waivers")
         if node is None:
@@ -219,6 +218,14 @@ class _Reader:
                 self.problems.add(item.value["check"].mark, "unknown-check", what, suggestion(waiver.check, names))
             waivers.append(waiver)
         return tuple(waivers)
+
+
+def _finite(value: Any) -> bool:
+    """False for a number that is no finite float, a whole number beyond the largest among them."""
+    try:
+        return not isinstance(value, (int, float)) or math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _json(node: Node) -> str:

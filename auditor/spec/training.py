@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from auditor.spec.guarantee import Guarantee
 from auditor.spec.problem import problem
@@ -19,8 +29,8 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
 
-    from_: float = Field(alias="from")
-    to: float
+    from_: NonNegativeFloat = Field(alias="from")
+    to: NonNegativeFloat
     shape: Literal["linear", "log", "exponential"] | None = None
     after: Fraction = 0.0
     until: Fraction = 1.0
@@ -34,7 +44,24 @@ class Schedule(BaseModel):
         return self
 
 
-Number = float | Schedule
+def _rate(value: float | Schedule) -> float | Schedule:
+    """Learning rates move exponentially where no shape is stated, so neither end is 0."""
+    if isinstance(value, Schedule):
+        if value.shape in (None, "exponential") and min(value.from_, value.to) == 0:
+            what = "a learning rate moves exponentially unless `shape` says otherwise, and so is never 0"
+            raise problem(
+                "out-of-range",
+                what,
+                remedy="write a small number, or `shape: linear`",
+                at=("to" if value.to == 0 else "from",),
+            )
+    elif value == 0:
+        raise problem("out-of-range", "the learning rate is 0")
+    return value
+
+
+Number = NonNegativeFloat | Schedule
+Rate = Annotated[Number, AfterValidator(_rate)]
 
 
 @dataclass(frozen=True)
@@ -85,18 +112,18 @@ class GloRoTraining:
 class Adam:
     tag: ClassVar[str] = "adam"
     __pydantic_config__: ClassVar[Any] = STRICT
-    lr: Number = 1e-3
-    weight_decay: float = 0.0
+    lr: Rate = 1e-3
+    weight_decay: NonNegativeFloat = 0.0
 
 
 @dataclass(frozen=True)
 class Sgd:
     tag: ClassVar[str] = "sgd"
     __pydantic_config__: ClassVar[Any] = STRICT
-    lr: Number
-    momentum: float = 0.0
+    lr: Rate
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     nesterov: bool = False
-    weight_decay: float = 0.0
+    weight_decay: NonNegativeFloat = 0.0
 
 
 class Privacy(BaseModel):

@@ -30,6 +30,9 @@ FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 INFINITY = re.compile(r"([-+]?)\.(?:inf|Inf|INF)")
 NOT_A_NUMBER = re.compile(r"\.(?:nan|NaN|NAN)")
 LONGEST_INTEGER = 400
+"""Digits; a longer number is read as infinite, which a spec refuses."""
+INVISIBLE = re.compile("[\x85\u2028\u2029\ufeff]")
+"""Line breaks of YAML 1.1 that are plain characters in 1.2, and the byte order mark: no editor shows them."""
 
 
 def scalar(text: str) -> Any:
@@ -39,9 +42,9 @@ def scalar(text: str) -> Any:
     if INTEGER.fullmatch(text) and len(text) <= LONGEST_INTEGER:
         return int(text)
     if OCTAL.fullmatch(text):
-        return int(text[2:], 8)
+        return int(text[2:], 8) if len(text) <= LONGEST_INTEGER else math.inf
     if HEXADECIMAL.fullmatch(text):
-        return int(text[2:], 16)
+        return int(text[2:], 16) if len(text) <= LONGEST_INTEGER else math.inf
     if FLOAT.fullmatch(text):
         return float(text)
     if found := INFINITY.fullmatch(text):
@@ -51,7 +54,11 @@ def scalar(text: str) -> Any:
 
 def read(path: Path, name: str) -> tuple[Node, str]:
     """The tree of a file and its text; `name` is the file as problems call it. Raises SpecErrors."""
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        what = f"the file cannot be read: {error.strerror}"
+        raise _refused(Mark(name, 1, 1), "missing-file", what, "correct the path or its permissions") from None
     if len(raw) > LARGEST:
         raise _refused(
             Mark(name, 1, 1), "too-large", f"the file has {len(raw):,} bytes, a spec at most {LARGEST:,}", "split it"
@@ -70,6 +77,10 @@ def parse(text: str, name: str) -> Node:
     """The tree of a YAML document. Raises SpecErrors with every problem up to where the syntax breaks."""
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     builder = _Builder(name)
+    if found := INVISIBLE.search(text):
+        what = f"the character U+{ord(found[0]):04X} is invisible and read in several ways"
+        remedy = f'write "\\u{ord(found[0]):04x}" in double quotes, or a space'
+        raise _refused(_mark_at(text, found.start(), name), "yaml-syntax", what, remedy)
     try:
         for event in yaml.parse(text, Loader=loader):
             builder.take(event)
@@ -79,9 +90,7 @@ def parse(text: str, name: str) -> Node:
         what = " ".join(part for part in (error.context, error.problem) if part)
         builder.problems.append(SpecProblem(name, line, column, "yaml-syntax", what or "not YAML"))
     except yaml.reader.ReaderError as error:
-        before = text[: error.position]
-        line, column = before.count("\n") + 1, len(before.rpartition("\n")[2]) + 1
-        builder.problems.append(SpecProblem(name, line, column, "yaml-syntax", f"{error.reason}"))
+        builder.problems.append(SpecProblem(*_mark_at(text, error.position, name), "yaml-syntax", f"{error.reason}"))
     if builder.problems:
         raise SpecErrors(builder.problems)
     root = builder.root
@@ -89,6 +98,11 @@ def parse(text: str, name: str) -> Node:
         mark = root.mark if root is not None else Mark(name, 1, 1)
         raise _refused(mark, "not-a-map", "a spec is a map of sections", "begin with `auditor: 1`")
     return root
+
+
+def _mark_at(text: str, offset: int, name: str) -> Mark:
+    before = text[:offset]
+    return Mark(name, before.count("\n") + 1, len(before.rpartition("\n")[2]) + 1)
 
 
 def _refused(mark: Mark, code: str, what: str, remedy: str | None = None) -> SpecErrors:
@@ -122,6 +136,9 @@ class _Builder:
         mark = Mark(self.name, event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
+            if event.version is not None and tuple(event.version) != (1, 2):
+                version = ".".join(map(str, event.version))
+                self._problem(mark, "yaml-syntax", f"the file says it is YAML {version}", "specs are YAML 1.2")
             if self.documents == 2:
                 self.problems.append(SpecProblem(*mark, "several-documents", "the file holds more than one document"))
                 raise SpecErrors(self.problems)

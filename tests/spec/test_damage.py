@@ -82,3 +82,27 @@ def test_damage_is_reported(path: Path, tmp_path: Path, data: st.DataObject) -> 
         assert 1 <= item.line <= len(lines)
         assert 1 <= item.column <= len(lines[item.line - 1])
         assert "pydantic" not in str(item)
+
+
+SIGNS = [*"\n :-{}[],#'\"&*!|>%@?~$0", "- ", ": ", "\t", "\r", "\0", "\x85", "\ufeff", "ü", "\U0001f600", b"\xff"]
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_any_bytes_are_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
+    raw = (GOOD / "every-section.yaml").read_bytes()
+    for _ in range(data.draw(st.integers(1, 3), label="times")):
+        start = data.draw(st.integers(0, len(raw)), label="start")
+        length = data.draw(st.sampled_from([0, 0, 1, 1, 5, 200]), label="length")
+        put = data.draw(st.sampled_from(["", *SIGNS]), label="put")
+        raw = raw[:start] + (put if isinstance(put, bytes) else put.encode()) + raw[start + length :]
+    file = tmp_path / "damaged.yaml"
+    file.write_bytes(raw)
+    try:
+        load(file, TYPES)
+    except SpecErrors as error:
+        lines = len(raw.split(b"\n"))
+        for item in error.problems:
+            assert item.code in CODES
+            assert 1 <= item.line <= lines + 1
+            assert item.column >= 1

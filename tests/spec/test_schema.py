@@ -24,10 +24,14 @@ BEYOND_A_SCHEMA = {
     "criterion-two-quantifiers",
     "model-range-empty",
     "quantity-two",
+    "threshold-hexadecimal-too-long",
+    "threshold-infinite",
+    "threshold-too-many-digits",
+    "training-rate-to-zero",
     "training-without-epochs",
     "variable-wrong-type",
 }
-"""Relations between values, values of variables, and `.inf`, which JSON lacks."""
+"""Relations between values, values of variables, and numbers beyond all floats, which JSON lacks."""
 SEEN_BY_THE_SCHEMA = {"unknown-key", "wrong-type", "missing-key", "wrong-value", "out-of-range", "version"}
 
 
