@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from auditor.audit.conduct import Audited
 
 STATUS = len("inconclusive")
+NAMES = {
+    "report.html": "report",
+    "report.pdf": "PDF",
+    "junit.xml": "JUnit",
+    "results.sarif": "SARIF",
+    "summary.md": "summary",
+}
 
 
 def header(spec: Path, model: Path) -> None:
@@ -84,8 +91,7 @@ def verdict(results: Results) -> None:
 def places(audited: Audited) -> None:
     """Where the reports are, and what could not be rendered."""
     rendered = [path for path in audited.rendered if path.name != "results.json"]
-    named = {"report.html": "report", "report.pdf": "PDF"}
-    rows = [(named.get(path.name, path.suffix.lstrip(".") or path.name), path) for path in rendered]
+    rows = [(NAMES.get(path.name, path.name), path) for path in rendered]
     for name, path in [*rows, ("results", audited.folder / "results.json")]:
         say(f"{dim(name.ljust(8))} {path}")
     cached = sum(task.cached for task in audited.results.run.tasks)
