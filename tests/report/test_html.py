@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -25,9 +26,21 @@ def heading_texts(tree: Element) -> list[str]:
 
 def test_the_order_of_the_document(tree: Element) -> None:
     assert heading_texts(tree) == [
-        "eurosat", "Blocked. Do not release.", "Contents", "Scope", "What ran", "Class sets", "Waivers", "Regulation",
-        "Provenance", "Glossary", "The spec", "Signature",
-    ]  # fmt: skip
+        "eurosat",
+        "Blocked. Do not release.",
+        "Contents",
+        "Scope",
+        "What ran",
+        "Checks in full",
+        "Checks in brief",
+        "Class sets",
+        "Waivers",
+        "Regulation",
+        "Provenance",
+        "Glossary",
+        "The spec",
+        "Signature",
+    ]
 
 
 def test_every_finding_is_there_with_claim_and_status(tree: Element, results: Results) -> None:
@@ -84,6 +97,7 @@ def test_headings_never_skip_a_level_downwards(tree: Element) -> None:
     levels = [int(heading.tag[1]) for heading in tree.all("h1", "h2", "h3", "h4")]
     assert levels[0] == 1
     assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_nothing_is_loaded_and_nothing_runs(page: str, tree: Element) -> None:
