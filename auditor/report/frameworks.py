@@ -69,7 +69,7 @@ def _supporting(
     clause: Clause, findings: Sequence[Finding], anchors: dict[str, str]
 ) -> tuple[tuple[str, str, str], ...]:
     """The checks that ran and speak to the clause; a check without a finding supports nothing."""
-    ran = [finding for finding in findings if finding.status not in (Status.SKIPPED, Status.ERROR)]
+    ran = [f for f in findings if f.value is not None or f.status in (Status.PASS, Status.FAIL)]
     chosen = [f for f in ran if f.type in clause.types or f.type.partition(".")[0] in clause.types]
     if len(chosen) > MOST_NAMED and len(chosen) == len(ran):
         counts = Counter("waived" if finding.waived else finding.status.value for finding in ran)

@@ -143,13 +143,17 @@ class ReasonView:
 
 @dataclass(frozen=True)
 class Row:
-    """A check in the decision grid. `kinds` has one text per column of evidence, empty but for its own."""
+    """A check in the decision grid. `kinds` has one text per column of evidence, empty but for its own.
+
+    `instead` stands in place of them where the check has no evidence of any kind.
+    """
 
     anchor: str
     name: str
     mark: str
     waived: bool
     kinds: tuple[str, ...]
+    instead: str
     bar: Bar | None
     asked: str
     change: str

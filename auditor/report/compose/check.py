@@ -5,7 +5,7 @@ from __future__ import annotations
 from auditor.records import Finding, Status
 from auditor.report import words
 from auditor.report.bar import demand, interval_bar
-from auditor.report.compose.context import Context, mark
+from auditor.report.compose.context import Context, mark, measured
 from auditor.report.folder import evidence_folder
 from auditor.report.layout import arranged
 from auditor.report.marks import EVIDENCE_SHORT, WORDS
@@ -29,7 +29,7 @@ def check_view(finding: Finding, number: str, context: Context, *, brief: bool =
     points = f"{evidence_folder(finding.check)}/points.parquet"
     has_points = context.folder.find(points) is not None
     attacked = finding.threat_model is not None
-    measured = finding.value is not None or finding.interval is not None
+    has_value = measured(finding)
     pictures = context.gallery.pictures(finding, compact=brief)
     return CheckView(
         anchor=context.anchors[finding.check],
@@ -44,10 +44,10 @@ def check_view(finding: Finding, number: str, context: Context, *, brief: bool =
         claim_size="large" if len(finding.claim) <= 70 else "medium" if len(finding.claim) <= 130 else "small",
         why=words.sentence(finding.why or ""),
         metric=metric_label(finding),
-        value=words.number(finding.value, apart_from=limit) if measured else "not measured",
+        value=words.number(finding.value, apart_from=limit) if has_value else "not measured",
         interval=words.interval(pair, apart_from=limit) if pair else "",
-        interval_note=_interval_note(finding) if measured else "",
-        kind=finding.evidence_kind.value if measured or finding.status in (Status.PASS, Status.FAIL) else "",
+        interval_note=_interval_note(finding) if has_value else "",
+        kind=finding.evidence_kind.value if has_value or finding.status in (Status.PASS, Status.FAIL) else "",
         kind_means=EVIDENCE_SHORT[finding.evidence_kind.value],
         basis=_basis(finding, context),
         bar=interval_bar(finding),

@@ -15,6 +15,11 @@ def mark(finding: Finding) -> str:
     return "waived" if finding.waived else finding.status.value
 
 
+def measured(finding: Finding) -> bool:
+    """Whether there is a number, so that the finding is evidence of its kind."""
+    return finding.value is not None or finding.interval is not None
+
+
 @dataclass(frozen=True)
 class Context:
     results: Results

@@ -10,7 +10,7 @@ from auditor.records import Change, Finding, Reason, Status, Tile
 from auditor.report import words
 from auditor.report.bar import demand, interval_bar
 from auditor.report.compose.check import opens
-from auditor.report.compose.context import Context, mark
+from auditor.report.compose.context import Context, mark, measured
 from auditor.report.figures.images import draw_tile
 from auditor.report.view import Cover, Decision, Fact, ReasonView, Row, TileView
 
@@ -27,6 +27,13 @@ PLURALS = {
     "error": "could not finish",
     "skipped": "were not run",
     "regression": "have become worse",
+}
+INSTEAD = {
+    Status.PASS: "passed without a number",
+    Status.FAIL: "failed without a number",
+    Status.INCONCLUSIVE: "not decided, nothing measured",
+    Status.ERROR: "could not finish",
+    Status.SKIPPED: "not run",
 }
 KINDS = ("certified", "probabilistic", "measured", "attacked")
 
@@ -78,7 +85,7 @@ def tally(findings: Sequence[Finding]) -> str:
 def decision(context: Context) -> Decision:
     results = context.results
     passed = results.verdict.status == "passed"
-    used = {finding.evidence_kind.value for finding in results.findings}
+    used = {finding.evidence_kind.value for finding in results.findings if measured(finding)}
     kinds = tuple(kind for kind in KINDS if kind in used or kind != "probabilistic")
     changes = {change.check: change for change in results.baseline.changes} if results.baseline else {}
     return Decision(
@@ -169,6 +176,7 @@ def _row(finding: Finding, kinds: Sequence[str], change: Change | None, context:
         mark=mark(finding),
         waived=finding.waived is not None,
         kinds=tuple(value if finding.evidence_kind.value == kind else "" for kind in kinds),
+        instead="" if measured(finding) else INSTEAD[finding.status],
         bar=interval_bar(finding),
         asked=asked.short if asked else words.DASH,
         change="new" if change is not None and change.status_before is None else words.change(moved),
