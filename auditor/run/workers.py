@@ -55,7 +55,7 @@ class _Worker:
         self.drop: list[str] = []
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        with _passive_waiting():
+        with _passive_waiting(), _deaf_to_ctrl_c():
             arguments = (theirs, run.plan.tasks, run.plan.checks_of, str(run.store.root), device, run.deadline)
             self.process = context.Process(target=_work, args=arguments, daemon=True)
             self.process.start()
@@ -153,6 +153,22 @@ def _death(code: int | None) -> str:
 def _forget(workers: list[_Worker], digests: list[str]) -> None:
     for worker in workers:
         worker.drop += digests
+
+
+@contextlib.contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Children born within ignore SIGINT from the first instruction on: it is the scheduler that answers Ctrl-C.
+
+    Only the main thread may set handlers; elsewhere a worker turns deaf a moment later, in `_work`.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
 
 
 @contextlib.contextmanager
