@@ -59,7 +59,7 @@ class UsageError(AuditorError):
     code = "usage"
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class SpecProblem:
     """One problem of a spec at `file:line:column` (both 1-based)."""
 
@@ -69,6 +69,13 @@ class SpecProblem:
     code: str
     what: str
     remedy: str | None = None
+
+    def __lt__(self, other: SpecProblem) -> bool:
+        """By place, then by what is written there."""
+        return self._order() < other._order()
+
+    def _order(self) -> tuple[Any, ...]:
+        return (self.file, self.line, self.column, self.code, self.what, self.remedy or "")
 
     def __str__(self) -> str:
         head = f"{self.file}:{self.line}:{self.column}: {self.code}: {self.what}"

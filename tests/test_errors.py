@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 
 import numpy as np
@@ -31,3 +32,10 @@ def test_errors_survive_pickling(error: errors.AuditorError) -> None:
     assert (again.code, again.remedy, again.exit_code) == (error.code, error.remedy, error.exit_code)
     for name, value in error.__dict__.items():
         np.testing.assert_equal(again.__dict__[name], value)
+
+
+def test_problems_of_one_place_are_ordered_whether_or_not_they_have_a_remedy() -> None:
+    problem = errors.SpecProblem("s.yaml", 2, 3, "range", "too large")
+    bare, helped = problem, dataclasses.replace(problem, remedy="lower it")
+    later = dataclasses.replace(problem, line=10)
+    assert errors.SpecErrors([later, helped, bare]).problems == [bare, helped, later]

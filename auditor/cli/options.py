@@ -74,6 +74,11 @@ class Names(click.ParamType):
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
 
 
+def _union(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> str | None:
+    """An option given several times means what any of them means; a blank one stays blank, to be refused."""
+    return None if not given else " ".join(given)
+
+
 formats = click.option(
     "-f",
     "--formats",
@@ -83,9 +88,14 @@ formats = click.option(
     help="Of html, pdf, json, junit, sarif, md; default: the spec's.",
 )
 select = click.option(
-    "-s", "--select", metavar="EXPR", help="Only these checks: name:, type:, tag:, status:, state:modified, with globs."
+    "-s",
+    "--select",
+    metavar="EXPR",
+    multiple=True,
+    callback=_union,
+    help="Only these checks: name:, type:, tag:, status:, state:modified, with globs; several add up.",
 )
-exclude = click.option("--exclude", metavar="EXPR", help="Not these checks.")
+exclude = click.option("--exclude", metavar="EXPR", multiple=True, callback=_union, help="Not these checks.")
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:0 or cuda:0,cuda:1.")
 seed = click.option("--seed", type=int, help="In place of the spec's seed.")
 baseline = click.option("--baseline", type=RUN, metavar="RUN", help="An earlier run to compare with.")

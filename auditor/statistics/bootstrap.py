@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from auditor.statistics.intervals import Interval
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CELLS = 1 << 22
 """Weights held at a time; memory does not grow with the number of resamples."""
@@ -21,6 +23,8 @@ def resampled(
     `statistic` gets one weight array [chunk, size] a group, how often each row was drawn, and returns [chunk, ...].
     The draws depend on the seed alone, not on the chunks.
     """
+    import numpy as np
+
     if resamples < 1 or min(sizes) < 1:
         raise ValueError(f"{resamples} resamples of groups of {tuple(sizes)} rows")
     streams = [np.random.default_rng((seed, group)) for group in range(len(sizes))]
@@ -34,12 +38,16 @@ def resampled(
 
 
 def _draw(stream: np.random.Generator, rows: int, size: int) -> NDArray[np.int64]:
+    import numpy as np
+
     picks = stream.integers(size, size=(rows, size)) + np.arange(rows)[:, None] * size
     return np.bincount(picks.ravel(), minlength=rows * size).reshape(rows, size)
 
 
 def percentile_interval(replicates: NDArray[np.float64], *, low: float, high: float) -> Interval:
     """One-sided bounds from bootstrap replicates: the lower at confidence `low`, the upper at confidence `high`."""
+    import numpy as np
+
     return Interval(float(np.quantile(replicates, 1 - low)), float(np.quantile(replicates, high)))
 
 
@@ -51,6 +59,7 @@ def bca_interval(
     `jackknife` holds the influence of every row on the statistic (first-order, of any common scale); groups of unequal
     size enter with their own. Replicates without spread give the observed value at both ends.
     """
+    import numpy as np
     from scipy.stats import norm
 
     if np.ptp(replicates) == 0:
@@ -62,6 +71,8 @@ def bca_interval(
     acceleration = cubes / (6 * squares**1.5) if squares > 0 else 0.0
 
     def quantile(confidence: float) -> float:
+        import numpy as np
+
         shifted = bias + norm.ppf(confidence)
         return float(np.quantile(replicates, norm.cdf(bias + shifted / (1 - acceleration * shifted))))
 

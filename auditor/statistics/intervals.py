@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 
 class Interval(NamedTuple):
@@ -39,6 +40,7 @@ def clopper_pearson(successes: int, trials: int, *, confidence: float) -> Interv
 
 def clopper_pearson_bounds(successes: ArrayLike, trials: ArrayLike, *, confidence: float) -> Bounds:
     """`clopper_pearson` for arrays of counts, each rate by itself."""
+    import numpy as np
     from scipy.stats import beta
 
     k, n = np.broadcast_arrays(np.asarray(successes, np.int64), np.asarray(trials, np.int64))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 
 def bonferroni(confidence: float, questions: int) -> float:
@@ -15,6 +18,8 @@ def bonferroni(confidence: float, questions: int) -> float:
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """Adjusted p-values (Holm 1979): rejecting those at most α errs anywhere with probability at most α."""
+    import numpy as np
+
     p = np.asarray(p_values, np.float64)
     order = np.argsort(p, kind="stable")
     steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))

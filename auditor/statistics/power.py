@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from typing import TYPE_CHECKING, NamedTuple
 
 from auditor.statistics.intervals import clopper_pearson
 from auditor.statistics.multiplicity import bonferroni
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 
 def successes_to_pass(trials: int, at_least: float, *, confidence: float) -> int | None:
@@ -70,11 +71,14 @@ class Reach(NamedTuple):
 
 def difference_sd(true: ArrayLike, points: int) -> NDArray[np.float64]:
     """Largest standard deviation of TPR - FPR measured on `points` a side, where their true difference is `true`."""
+    import numpy as np
+
     return np.sqrt(np.maximum(1 - np.asarray(true, np.float64) ** 2, 0.0) / (2 * points))
 
 
 def chance_of_pass(true: ArrayLike, points: int, at_most: float, *, confidence: float) -> NDArray[np.float64]:
     """Probability that the upper bound of one difference stays within `at_most` (normal approximation)."""
+    import numpy as np
     from scipy.stats import norm
 
     limit = at_most - norm.ppf(confidence) * difference_sd(at_most, points)
@@ -85,6 +89,7 @@ def chance_of_fail(
     true: ArrayLike, points: int, at_most: float, *, confidence: float, attacks: int = 1
 ) -> NDArray[np.float64]:
     """Probability that the corrected lower bound of one difference exceeds `at_most` (normal approximation)."""
+    import numpy as np
     from scipy.stats import norm
 
     limit = at_most + norm.ppf(bonferroni(confidence, attacks)) * difference_sd(at_most, points)
@@ -96,6 +101,8 @@ def reach(points: int, at_most: float, *, confidence: float, attacks: int = 1, p
 
     A pass needs every attack's bound, so each must succeed with 1 - (1 - power)/attacks; a fail needs only one.
     """
+    import numpy as np
+
     true = np.linspace(0.0, 1.0, 10_001)
     passing = chance_of_pass(true, points, at_most, confidence=confidence) >= bonferroni(power, attacks)
     failing = chance_of_fail(true, points, at_most, confidence=confidence, attacks=attacks) >= power

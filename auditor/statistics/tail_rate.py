@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import ArrayLike
+from typing import TYPE_CHECKING, NamedTuple
 
 from auditor.statistics.intervals import Interval, clopper_pearson
 from auditor.statistics.multiplicity import bonferroni
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class TailRate(NamedTuple):
@@ -27,6 +27,7 @@ def tail_rate(inside: ArrayLike, outside: ArrayLike, *, tail: float, confidence:
     in the value and the lower bound, all in the upper. None with fewer than 10/tail rows of `outside`, or none of
     `inside`.
     """
+    import numpy as np
     from scipy.stats import binom
 
     a, b = np.sort(np.asarray(inside, np.float64)), np.sort(np.asarray(outside, np.float64))[::-1]
@@ -41,6 +42,8 @@ def tail_rate(inside: ArrayLike, outside: ArrayLike, *, tail: float, confidence:
     below = int(counts[1:][binom.cdf(counts[1:] - 1, len(b), tail) >= half][0])
 
     def over(number: int, side: str) -> int:
+        import numpy as np
+
         return len(a) - int(np.searchsorted(a, b[number - 1], "right" if side == "above" else "left"))
 
     low = clopper_pearson(over(above, "above"), len(a), confidence=half).low if above else 0.0

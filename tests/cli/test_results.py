@@ -184,7 +184,8 @@ def test_selection(project: Project) -> None:
     assert "not selected" in found["findings"][0]["reason"]
     assert found["scope"]["selection"] == "--select type:robustness.*"
     assert "1 of 2 checks was not selected" in found["verdict"]["warnings"][0]
-    assert project.run(*CHECK, "--exclude", "robust/*").code == 0
+    assert project.run(*CHECK, "--exclude", "absent/*", "--exclude", "robust/*").code == 0
+    assert project.results()["scope"]["selection"] == "--exclude absent/* robust/*"
     assert [item["status"] for item in project.results()["findings"]] == ["pass", "skipped"]
 
 

@@ -11,8 +11,8 @@ import pytest
 from tests.cli.conftest import Project
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("torch", "scipy", "sklearn", "matplotlib", "networkx", "weasyprint", "pyarrow", "pandas")
-LIGHT = (*HEAVY, "pydantic", "numpy", "yaml", "rich")
+HEAVY = ("torch", "numpy", "scipy", "sklearn", "matplotlib", "networkx", "weasyprint", "pyarrow", "pandas")
+LIGHT = (*HEAVY, "pydantic", "yaml", "rich")
 PROBE = """
 import sys
 from auditor.cli import main

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 
 def bias_amplification(labels: ArrayLike, predicted: ArrayLike, *, of: int = 1) -> float:
@@ -13,6 +15,8 @@ def bias_amplification(labels: ArrayLike, predicted: ArrayLike, *, of: int = 1) 
 
     Signed, in [-1, 1]; over all classes the values sum to 0. NaN without rows.
     """
+    import numpy as np
+
     label, given = np.asarray(labels), np.asarray(predicted)
     if label.shape != given.shape or label.ndim != 1:
         raise ValueError(f"labels {label.shape} and predictions {given.shape}: expected two equally long vectors")
@@ -40,6 +44,8 @@ def unavoidable_amplification(prior: float, distance: float) -> float:
 
 def mahalanobis_within(inputs: ArrayLike, labels: ArrayLike) -> float:
     """Distance of the means of classes 0 and 1 under their pooled covariance, divisor n - 2: the D of theorem 9.1."""
+    import numpy as np
+
     x, label = _two_classes(inputs, labels)
     parts = [x[label == number] for number in (0, 1)]
     centred = np.concatenate([part - part.mean(0) for part in parts])
@@ -58,6 +64,8 @@ def mahalanobis_total(inputs: ArrayLike, labels: ArrayLike) -> float:
 
 
 def _two_classes(inputs: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    import numpy as np
+
     x, label = np.asarray(inputs, np.float64), np.asarray(labels, np.int64)
     counts = [int((label == number).sum()) for number in (0, 1)]
     if x.ndim != 2 or len(x) != len(label) or sum(counts) != len(label) or min(counts) < 2:
@@ -67,6 +75,8 @@ def _two_classes(inputs: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float
 
 def _distance(gap: NDArray[np.float64], covariance: NDArray[np.float64]) -> float:
     """√(gapᵀ Σ⁻¹ gap); infinite if the gap leaves the range of a singular Σ. Units of the features do not matter."""
+    import numpy as np
+
     spread = np.sqrt(np.diag(covariance))
     if np.any((spread == 0) & (gap != 0)):
         return math.inf

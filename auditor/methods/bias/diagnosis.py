@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import ArrayLike
+from typing import TYPE_CHECKING, NamedTuple
 
 from auditor.statistics import holm
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 LEVEL = 0.05
 """Probability of rejecting classes that fit, over all tests together."""
@@ -28,6 +28,7 @@ def diagnose(inputs: ArrayLike, labels: ArrayLike) -> Diagnosis:
     Skew and kurtosis of each feature in each class (D'Agostino & Pearson 1973), variances between the classes
     (Brown & Forsythe 1974) and correlation of each pair of features in each class, all corrected together (Holm 1979).
     """
+    import numpy as np
     from scipy.stats import levene, normaltest, pearsonr
 
     x, label = np.asarray(inputs, np.float64), np.asarray(labels)
