@@ -69,7 +69,7 @@ def _failed(check: Check, failure: Failure, first: str | None) -> Finding:
             check,
             Status.INCONCLUSIVE,
             reason=f"did not finish: {failure.text}",
-            opens_when="A longer --time-budget; what has finished is kept, so the next run goes on from there.",
+            opens_when="--time-budget is longer; what has finished is kept, so the next run goes on from there",
         )
     code = failure.error.code if isinstance(failure.error, AuditorError) else "internal"
     what = _one_paragraph(failure.error)
@@ -84,7 +84,7 @@ def _failed(check: Check, failure: Failure, first: str | None) -> Finding:
         Status.ERROR,
         reason=f"{code} in {failure.label!r}{where}: {what}",
         code=code,
-        opens_when=remedy,
+        opens_when=None if remedy is None else f"the cause is gone: {remedy.rstrip('.')}",
     )
 
 
@@ -95,7 +95,7 @@ def _undecided(check: Check, undecided: Undecided) -> Finding:
         Status.INCONCLUSIVE,
         n=undecided.rows,
         reason=f"{rows} cannot decide it at confidence {check.confidence:g}; a pass takes at least {undecided.needed}",
-        opens_when=f"At least {undecided.needed} rows, or a lower confidence.",
+        opens_when=f"at least {undecided.needed} rows are given, or a lower confidence is asked for",
         power=f"{undecided.needed} rows could give a pass, {undecided.rows} never can.",
     )
 

@@ -79,7 +79,7 @@ def verdict(results: Results) -> None:
         _paragraph(reason.text)
         opens = next((item.opens_when for item in results.findings if item.check == reason.check), None)
         if opens:
-            _paragraph(f"Opens when: {opens}")
+            _paragraph(f"Opens when {opens}.")
     if results.verdict.warnings:
         say()
     for text in results.verdict.warnings:

@@ -49,9 +49,10 @@ class Finding(Record):
     """One entry of `findings` in results.json. Absent is None, never 0.
 
     `interval` is [L, U], each end a one-sided bound at `confidence`. `claim` is the claim in plain words, `why` the
-    author's reason, `summary` what was found in two sentences, `opens_when` what would make a non-pass pass,
-    `rests_on` assumptions, `limits` what the finding does not show, `power` what the rows could have decided. A finding
-    without a measurement says why in `reason`, and in `code` what `auditor explain` expands.
+    author's reason, `summary` what was found in two sentences, `opens_when` the condition under which a non-pass
+    passes (a clause, read after those two words), `rests_on` assumptions, `limits` what the finding does not show,
+    `power` what the rows could have decided. A finding without a measurement says why in `reason`, and in `code` what
+    `auditor explain` expands.
     """
 
     check: str

@@ -66,7 +66,7 @@ def _message(finding: Finding, reason: str) -> str:
 
 def _details(finding: Finding) -> str:
     parts = [finding.claim, finding.summary, finding.reason or ""]
-    parts.append(f"Opens when: {finding.opens_when}" if finding.opens_when else "")
+    parts.append(f"Opens when {finding.opens_when}." if finding.opens_when else "")
     parts.append(finding.rerun)
     return "\n".join(part for part in dict.fromkeys(parts) if part)
 

@@ -64,7 +64,7 @@ def test_the_first_check_of_a_failed_task_is_the_error_and_the_others_name_it() 
     )
     assert [item.status for item in made.values()] == ["pass", "error", "skipped", "error"]
     assert made["b"].reason == "unsupported in 'bound margins' at network.2: no bound for Softmax"
-    assert (made["b"].code, made["b"].opens_when) == ("unsupported", "use MinMax")
+    assert (made["b"].code, made["b"].opens_when) == ("unsupported", "the cause is gone: use MinMax")
     assert made["c"].reason == "needs 'bound margins', which failed in b: no bound for Softmax"
     assert (made["d"].code, made["d"].reason) == ("internal", "internal in 'bound margins': ValueError: v")
 
@@ -84,7 +84,7 @@ def test_undecidable_says_how_many_rows_it_takes() -> None:
     made = found("a", {}, undecidable=(Undecided("a", 1, 59),))["a"]
     assert (made.status, made.n, made.value) == (Status.INCONCLUSIVE, 1, None)
     assert made.reason == "1 row cannot decide it at confidence 0.95; a pass takes at least 59"
-    assert made.opens_when == "At least 59 rows, or a lower confidence."
+    assert made.opens_when == "at least 59 rows are given, or a lower confidence is asked for"
 
 
 def test_left_out_and_lost_checks_give_their_reason() -> None:

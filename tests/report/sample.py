@@ -727,7 +727,7 @@ class _Sample:
             threshold={"at_most": 0.3, "for_at_least": 0.9},
             metrics={"fraction": 0.8465, "fraction_interval": [0.814, 0.875], "undefined": 2, "value_median": 0.186},
             why="A River label must rest on the water course, not on the patch border.",
-            opens_when="At least 386 of 417 rows hold, which puts the lower bound above 0.90.",
+            opens_when="at least 386 of 417 rows hold, which puts the lower bound above 0.90",
             summary=(
                 "353 of 417 River patches (0.847) keep at least 70 % of their attribution off the "
                 "border; 0.90 was required. Even the upper bound, 0.875, falls short."
@@ -900,8 +900,8 @@ class _Sample:
                 "budget, 0.10, lies inside."
             ),
             opens_when=(
-                "The observed advantage is 0.074 or less. More rows cannot help: 44,000 a side are "
-                "needed, 17,997 exist."
+                "the observed advantage is 0.074 or less. More rows cannot help: 44,000 a side are "
+                "needed, 17,997 exist"
             ),
             power=(
                 "With 4,500 points a side and three attacks, this check passes a model with a true "
@@ -1077,7 +1077,7 @@ class _Sample:
             threshold={"at_least": 0.5},
             n=None,
             reason=("unsupported in 'margin bounds' at blocks.3: no bound is known for the layer LocalResponseNorm"),
-            opens_when="Remove blocks.3 or replace it by a layer with a bound.",
+            opens_when="the cause is gone: remove blocks.3 or replace it by a layer with a bound",
             summary=("Unsupported in 'margin bounds' at blocks.3: no bound is known for the layer LocalResponseNorm."),
             severity="error",
         )

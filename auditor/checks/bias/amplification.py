@@ -86,7 +86,7 @@ def separate(*, inputs: Tensor, labels: Tensor, rows: Tensor) -> Separation | No
     return Separation(mahalanobis_within(x, label), mahalanobis_total(x, label), *diagnose(x, label))
 
 
-@op(version=1)
+@op(version=2)
 def judge(
     *,
     check: BiasAmplification,

@@ -139,23 +139,23 @@ def _opens(
     check: BiasAmplification, questions: tuple[Rates, ...], interval: Interval | None, confidence: float | None
 ) -> str | None:
     if interval is None:
-        return "Give the check rows to decide on."
+        return "the check has rows to decide on"
     at_least, at_most = check.threshold.at_least, check.threshold.at_most
     if at_least is not None:
         if interval.low >= at_least:
             return None
-        return f"The lower bound of the largest |B| must rise from {interval.low:.4f} to {at_least:g}."
+        return f"the lower bound of the largest |B| rises from {interval.low:.4f} to {at_least:g}"
     assert at_most is not None
     if interval.high <= at_most:
         return None
     worst = max(questions, key=lambda one: one.size(confidence, questions=1).high)
     surplus, allowed = abs(worst.gained - worst.lost), _surplus_allowed(worst, at_most, confidence)
-    bound = f"the upper bound of |B| is {interval.high:.4f} and must be at most {at_most:g}"
+    bound = f"the upper bound of |B| is {interval.high:.4f}, allowed at most {at_most:g}"
     if allowed is None:
-        return f"Predictions of {worst.name} must differ from its labels on fewer rows, or more rows be given: {bound}."
+        return f"predictions of {worst.name} differ from its labels on fewer rows, or more rows are given: {bound}"
     return (
-        f"Of {worst.rows:,} rows, predictions and labels of {worst.name} may differ by {allowed:,} at most where they "
-        f"disagree on {worst.gained + worst.lost:,}, and they differ by {surplus:,}: {bound}."
+        f"{worst.name} is predicted at most {allowed:,} rows more or less often than it occurs, with "
+        f"{worst.gained + worst.lost:,} disagreements among {worst.rows:,} rows; it is {surplus:,} now, and {bound}"
     )
 
 

@@ -48,8 +48,8 @@ def conclude(
 ) -> Judgement:
     """The judgement of `check`: status from `interval` against its threshold unless `status` is given outright.
 
-    `texts` are further fields of the finding: `limits`, `rests_on`, `assumed`, `threat_model`, `opens_when`,
-    `power`, `reason`.
+    `texts` are further fields of the finding: `limits`, `rests_on`, `assumed`, `threat_model`, `opens_when` (a
+    clause, read after these two words), `power`, `reason`.
     """
     recorded = check.threshold.recorded() if threshold is None else threshold
     if status is None:

@@ -289,7 +289,7 @@ def _profile(
     return dict(zip(groups, shares.tolist(), strict=True))
 
 
-@op(version=1)
+@op(version=2)
 def judge(
     *,
     check: ExplanationCriterion,

@@ -105,16 +105,16 @@ def opens_when(check: ExplanationCriterion, found: Tally) -> str | None:
     demand = check.demand
     fewest = rows_for_a_pass(demand, confidence=check.confidence, claim=check.claim)
     if found.n < fewest:
-        return f"{fewest} rows or more: with {found.n}, no outcome could pass."
+        return f"{fewest} rows or more are given: with {found.n}, no outcome could pass"
     if demand.quantifier == "mean":
-        return f"The whole interval of the mean must lie {bound(demand)}."
+        return f"the whole interval of the mean lies {bound(demand)}"
     needed = holding_needed(found.n, demand, confidence=check.confidence, claim=check.claim)
-    text = f"{needed} of the {found.n} rows must satisfy it; {found.holding} do."
+    text = f"{needed} of the {found.n} rows satisfy it; {found.holding} do now"
     if found.status is Status.INCONCLUSIVE and found.value is not None:
         assert demand.for_at_least is not None
         decisive = trials_to_decide(found.value, demand.for_at_least, confidence=check.confidence)
         if decisive is not None:
-            text += f" At the observed rate, about {decisive:,} rows would decide."
+            text += f". At the observed rate, about {decisive:,} rows would decide"
     return text
 
 

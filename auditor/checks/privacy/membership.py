@@ -128,7 +128,7 @@ class Sides(NamedTuple):
     row: Tensor
 
 
-@op(version=2)
+@op(version=3)
 def judge(
     *,
     check: Membership,

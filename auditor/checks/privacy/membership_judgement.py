@@ -75,7 +75,7 @@ def membership_judgement(check: Membership, sides: Sides) -> Judgement:
             metrics={},
             summary=f"{inside} members and {outside} non-members: nothing to tell apart.",
             tables={"points": points},
-            opens_when="Give the check members and non-members.",
+            opens_when="the check has members and non-members",
         )
     attacks = [attack_on(check, name, sides) for name in check.attacks]
     worst = max(attacks, key=lambda attack: (attack.interval.high, attack.advantage))
@@ -232,8 +232,8 @@ def _opens(interval: Interval, budget: float) -> str | None:
     if interval.high <= budget:
         return None
     return (
-        f"Every attack's upper bound must fall to {budget:g}; the largest is {interval.high:.3f}. More rows narrow "
-        "it, a smaller gap between training and test lowers it."
+        f"every attack's upper bound falls to {budget:g}; the largest is {interval.high:.3f}. More rows narrow it, a "
+        "smaller gap between training and test lowers it"
     )
 
 

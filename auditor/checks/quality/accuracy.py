@@ -52,7 +52,7 @@ class Accuracy(Check):
         )
 
 
-@op(version=1)
+@op(version=2)
 def judge(
     *, check: Accuracy, predicted: Tensor, labels: Tensor, index: Tensor, rows: Tensor, classes: tuple[str, ...]
 ) -> Judgement:

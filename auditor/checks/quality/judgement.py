@@ -87,7 +87,7 @@ def _rests_on(check: Accuracy) -> tuple[str, ...]:
 
 def _opens(check: Accuracy, right: int, n: int) -> str | None:
     if not n:
-        return "Give the check rows to decide on."
+        return "the check has rows to decide on"
     at_least, at_most = check.threshold.at_least, check.threshold.at_most
     sample = check.claim == "sample"
     if at_least is not None:
@@ -99,8 +99,8 @@ def _opens(check: Accuracy, right: int, n: int) -> str | None:
         if wanted is not None and right >= wanted:
             return None
         if wanted is None:
-            return f"No count of {n:,} rows can show {at_least:g}; more rows are needed."
-        return f"At least {wanted:,} of {n:,} rows must be right; {right:,} are."
+            return f"more rows are given: no count of {n:,} can show {at_least:g}"
+        return f"at least {wanted:,} of {n:,} rows are right; {right:,} are now"
     assert at_most is not None
     allowed = (
         next((k for k in range(right, -1, -1) if k / n <= at_most), None)
@@ -110,8 +110,8 @@ def _opens(check: Accuracy, right: int, n: int) -> str | None:
     if allowed is not None and right <= allowed:
         return None
     if allowed is None:
-        return f"No count of {n:,} rows can show {at_most:g}; more rows are needed."
-    return f"At most {allowed:,} of {n:,} rows may be right; {right:,} are."
+        return f"more rows are given: no count of {n:,} can show {at_most:g}"
+    return f"at most {allowed:,} of {n:,} rows are right; {right:,} are now"
 
 
 def _power(check: Accuracy, n: int) -> str | None:

@@ -134,7 +134,7 @@ def shares_needed(check: Check, rows: int) -> int | None:
     return needed if rows < needed else None
 
 
-@op(version=1)
+@op(version=2)
 def judge(
     *,
     check: CertifiedRobustness,

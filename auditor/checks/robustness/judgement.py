@@ -271,12 +271,12 @@ def _certified_limits(check: CertifiedRobustness, counts: dict[str, int], n: int
 def _opens(check: Check, interval: Interval | None) -> str | None:
     threshold = check.threshold
     if interval is None:
-        return "Give the check rows to decide on."
+        return "the check has rows to decide on"
     if threshold.at_least is not None and interval.low < threshold.at_least:
         side = "lower" if check.claim == "population" else "proved"
-        return f"The {side} bound of {threshold.metric} must rise from {interval.low:.3f} to {threshold.at_least:g}."
+        return f"the {side} bound of {threshold.metric} rises from {interval.low:.3f} to {threshold.at_least:g}"
     if threshold.at_most is not None and interval.high > threshold.at_most:
-        return f"The upper bound of {threshold.metric} must fall from {interval.high:.3f} to {threshold.at_most:g}."
+        return f"the upper bound of {threshold.metric} falls from {interval.high:.3f} to {threshold.at_most:g}"
     return None
 
 

@@ -79,34 +79,9 @@ def metric_label(finding: Finding) -> str:
 
 
 def opens(text: str | None) -> str:
-    """What would open the gate, to be read after "Opens when"."""
-    text = (text or "").strip()
-    for head in ("opens when ", "opens if ", "when "):
-        if text.lower().startswith(head):
-            text = text[len(head) :]
-    if not text:
-        return ""
-    first = text.split(maxsplit=1)[0]
-    if first in {
-        "A",
-        "An",
-        "The",
-        "At",
-        "More",
-        "Fewer",
-        "No",
-        "Every",
-        "All",
-        "It",
-        "If",
-        "Once",
-        "With",
-        "One",
-        "Either",
-        "Only",
-    }:
-        text = text[0].lower() + text[1:]
-    return text if text.endswith((".", "!", "?")) else f"{text}."
+    """The clause as the end of a sentence that begins "Opens when"."""
+    clause = (text or "").strip().rstrip(".")
+    return f"{clause}." if clause else ""
 
 
 def _told(finding: Finding) -> bool:

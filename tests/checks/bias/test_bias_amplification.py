@@ -121,7 +121,7 @@ def test_the_surplus_that_opens_the_gate_does_open_it_and_one_more_does_not():
     predicted[:10], predicted[-50:] = 0, 1
     text = judged(predicted, y).finding.opens_when
     assert text is not None
-    allowed = int(text.split("may differ by ")[1].split(" ")[0])
+    allowed = int(text.split("predicted at most ")[1].split(" ")[0])
     for surplus, status in ((allowed, Status.PASS), (allowed + 2, Status.INCONCLUSIVE)):
         gained = (60 + surplus) // 2
         predicted = y.copy()

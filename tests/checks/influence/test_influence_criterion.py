@@ -184,7 +184,7 @@ def test_for_all_fails_on_one_counterexample(clean: nn.Module) -> None:
     assert finding.status is Status.FAIL
     assert finding.threshold == {"at_most": between, "for": "all"}
     assert finding.value == pytest.approx(59 / 60)
-    assert finding.opens_when == "60 of the 60 rows must satisfy it; 59 do."
+    assert finding.opens_when == "60 of the 60 rows satisfy it; 59 do now"
 
 
 def test_lift_is_mass_over_area(clean: nn.Module) -> None:

@@ -91,7 +91,7 @@ def test_a_claim_about_the_sample_has_no_sampling_error():
     assert met.interval == (0.9, 0.9)
     assert met.opens_when is None
     assert missed.status is Status.FAIL
-    assert "At least 9 of 10" in str(missed.opens_when)
+    assert "at least 9 of 10" in str(missed.opens_when)
 
 
 def test_logits_that_are_not_numbers_are_wrong_and_said():
