@@ -5,15 +5,18 @@ beside them.
 from auditor.errors import Unsupported
 from auditor.methods.robustness.certificates import Certificates, certify
 from auditor.methods.robustness.evaluation_error import EvaluationError
+from auditor.methods.robustness.gloro import ABSTAIN, GloRo
 from auditor.methods.robustness.lipschitz import Bounds, LayerBound, bound_model, margin_bounds
 from auditor.methods.robustness.operator_norms import operator_norm_bound
 from auditor.terms import Affinity, Standard, TopK
 
 __all__ = [
+    "ABSTAIN",
     "Affinity",
     "Bounds",
     "Certificates",
     "EvaluationError",
+    "GloRo",
     "LayerBound",
     "Standard",
     "TopK",

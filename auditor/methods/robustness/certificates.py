@@ -73,12 +73,14 @@ def certify(
     sizes = largest_set(guarantee, classes)
     batch = max(1, PAIRS // (sizes * classes))
     parts = [
-        _radii(scores[start : start + batch], margin_constants.to(scores.device), error[start : start + batch], sizes)
+        certified_radii(
+            scores[start : start + batch], margin_constants.to(scores.device), error[start : start + batch], sizes
+        )
         for start in range(0, len(scores), batch)
     ]
     order = torch.cat([part[0] for part in parts]) if parts else torch.empty(0, classes, dtype=torch.int64)
     radii = torch.cat([part[1] for part in parts]) if parts else torch.empty(0, sizes, dtype=torch.float64)
-    admissible = _admissible(order, guarantee, sizes)
+    admissible = admissible_sets(order, guarantee, sizes)
     radii = radii.masked_fill(~admissible, 0.0)
     radius = radii.amax(1)
     held = (radii >= epsilon) & (radii > 0)
@@ -121,7 +123,7 @@ def largest_set(guarantee: Standard | TopK | Affinity, classes: int) -> int:
     return 1
 
 
-def _radii(scores: Tensor, constants: Tensor, error: Tensor, sizes: int) -> tuple[Tensor, Tensor]:
+def certified_radii(scores: Tensor, constants: Tensor, error: Tensor, sizes: int) -> tuple[Tensor, Tensor]:
     """Classes by falling logit [rows, classes], and the certified radius of F^k for k = 1 … sizes [rows, sizes]."""
     finite = scores.isfinite().all(1) & error.isfinite()
     order = scores.nan_to_num(0.0, 0.0, 0.0).argsort(dim=1, descending=True, stable=True)
@@ -142,11 +144,11 @@ def _radii(scores: Tensor, constants: Tensor, error: Tensor, sizes: int) -> tupl
     return order, torch.where(finite[:, None], torch.stack(radii, 1), 0.0)
 
 
-def _admissible(order: Tensor, guarantee: Standard | TopK | Affinity, sizes: int) -> Tensor:
+def admissible_sets(order: Tensor, guarantee: Standard | TopK | Affinity, sizes: int) -> Tensor:
     """Which F^k the guarantee accepts, [rows, sizes]: for affinity those within one set, single classes always."""
     if not isinstance(guarantee, Affinity):
-        return torch.ones(len(order), sizes, dtype=torch.bool, device=order.device)
-    accepted = torch.zeros(len(order), sizes, dtype=torch.bool, device=order.device)
+        return torch.ones(order.shape[0], sizes, dtype=torch.bool, device=order.device)
+    accepted = torch.zeros(order.shape[0], sizes, dtype=torch.bool, device=order.device)
     accepted[:, 0] = True
     for members in guarantee.sets:
         inside = torch.zeros(order.shape[1], dtype=torch.bool, device=order.device)
