@@ -21,8 +21,7 @@ def report_failure(error: BaseException, arguments: Sequence[str]) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        _problem("interrupted", f"resume with: {command(arguments)}")
-        return INTERRUPTED
+        return _interrupted("interrupted", arguments)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
         return 2
@@ -38,9 +37,8 @@ def report_failure(error: BaseException, arguments: Sequence[str]) -> int:
         return error.exit_code
     if isinstance(error, AuditorError):
         if error.exit_code == INTERRUPTED:
-            _problem(error.what, f"resume with: {command(arguments)}")
-        else:
-            _problem(error.what, error.remedy)
+            return _interrupted(error.what, arguments)
+        _problem(error.what, error.remedy)
         return error.exit_code
     if isinstance(error, OSError) and error.filename is not None:
         _problem(f"{error.filename}: {error.strerror}", None)
@@ -68,3 +66,12 @@ def _saved(error: BaseException, arguments: Sequence[str]) -> str:
         stream.write(f"{command(arguments)}\n\n")
         stream.write("".join(traceback.format_exception(error)))
     return stream.name
+
+
+def _interrupted(what: str, arguments: Sequence[str]) -> int:
+    """Says how to go on. CPython remembers an interrupt that passed through an `exec` of text, as `namedtuple` and
+    `dataclass` use it, even where it was caught, and `python -m` would end by SIGINT; the next `exec` forgets it.
+    """
+    exec("")
+    _problem(what, f"resume with: {command(arguments)}")
+    return INTERRUPTED

@@ -94,9 +94,9 @@ class Project:
         assert isinstance(ended.value.code, int)
         return Ended(ended.value.code, out, err)
 
-    def spawn(self, *arguments: str, code: str | None = None) -> subprocess.Popen[str]:
-        """In a process of its own; `code` is Python to run in place of `python -m auditor`."""
-        start = ["-m", "auditor"] if code is None else ["-c", code]
+    def spawn(self, *arguments: str, code: str | None = None, module: str = "auditor") -> subprocess.Popen[str]:
+        """In a process of its own; `code` is Python to run in place of `python -m module`."""
+        start = ["-m", module] if code is None else ["-c", code]
         return subprocess.Popen(
             [sys.executable, *start, *arguments],
             cwd=self.folder,
@@ -111,9 +111,9 @@ class Project:
             preexec_fn=interruptible,
         )
 
-    def apart(self, *arguments: str, code: str | None = None) -> Ended:
+    def apart(self, *arguments: str, code: str | None = None, module: str = "auditor") -> Ended:
         """As `spawn`, waited for."""
-        process = self.spawn(*arguments, code=code)
+        process = self.spawn(*arguments, code=code, module=module)
         out, err = process.communicate(timeout=120)
         return Ended(process.returncode, out, err)
 

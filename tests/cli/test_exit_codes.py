@@ -187,6 +187,21 @@ def test_130_interrupted_says_what_resumes(own_store, sent: signal.Signals) -> N
     assert not (project.folder / "out dir" / "results.json").exists()
 
 
+def test_130_also_where_the_interrupt_came_during_an_import(project: Project) -> None:
+    (project.folder / "struck.py").write_text("""
+import sys
+import auditor.cli.check
+from auditor.cli import main
+def struck(**_):
+    exec("raise KeyboardInterrupt")
+auditor.cli.check.check.callback = struck
+main(sys.argv[1:])
+""")
+    ended = project.apart("check", "spec.yaml", "m.pt", module="struck")
+    assert ended.code == 130, ended.err
+    assert "resume with: auditor check spec.yaml m.pt" in ended.err
+
+
 def wait_for_store(project: Project, *, entries: int, seconds: float = 60) -> None:
     """Until the store of another process holds so many results."""
     from auditor.run import Store
