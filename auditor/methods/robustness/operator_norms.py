@@ -14,7 +14,9 @@ from auditor.methods.robustness.convolution import Axis, convolution_norm_upper
 from auditor.methods.robustness.dense import matrix_norm_upper
 from auditor.methods.robustness.pooling import pooling_upper, spread
 from auditor.methods.robustness.rounding import UNIT, up
+from auditor.methods.robustness.supremum import convolution_row_sum_upper, row_sum_upper
 from auditor.methods.training.layers import MinMax
+from auditor.terms import Norm
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 POOLINGS = (nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.MaxPool1d, nn.MaxPool2d)
@@ -24,20 +26,21 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropou
 ONE_LIPSCHITZ = (nn.ReLU, nn.Tanh, MinMax)
 
 
-def operator_norm_bound(layer: nn.Module, input_shape: tuple[int, ...]) -> float:
-    """Never below the Lipschitz constant of `layer` in the 2-norm on inputs of `input_shape` (without the batch).
+def operator_norm_bound(layer: nn.Module, input_shape: tuple[int, ...], norm: Norm = "l2") -> float:
+    """Never below the Lipschitz constant of `layer` in `norm` on inputs of `input_shape` (without the batch).
 
     For a linear layer that is its operator norm. Computed in float64 from the weights alone, every rounding counted
     against the bound; a buffer that the forward pass does not use has no influence. Raises Unsupported for a layer
     whose exact type has no known bound, for non-finite weights, and for batch normalisation or dropout in train mode.
     """
-    return layer_norm_upper(layer, tuple(input_shape))
+    return layer_norm_upper(layer, tuple(input_shape), norm=norm)
 
 
 def layer_norm_upper(
     layer: Any,
     input_shape: tuple[int, ...],
     *,
+    norm: Norm = "l2",
     weight: Tensor | None = None,
     entry_error: float = 0.0,
     node: str | None = None,
@@ -46,9 +49,11 @@ def layer_norm_upper(
     kind = exact_type(layer)
     check_layer(layer, input_shape, node)
     if kind is nn.Linear:
-        return matrix_norm_upper(layer.weight if weight is None else weight, entry_error=entry_error)
+        upper = matrix_norm_upper if norm == "l2" else row_sum_upper
+        return upper(layer.weight if weight is None else weight, entry_error=entry_error)
     if kind in CONVOLUTIONS:
-        return convolution_norm_upper(
+        upper = convolution_norm_upper if norm == "l2" else convolution_row_sum_upper
+        return upper(
             layer.weight if weight is None else weight,
             convolution_axes(layer, input_shape),
             groups=layer.groups,
@@ -56,7 +61,7 @@ def layer_norm_upper(
             entry_error=entry_error,
         )
     if kind in POOLINGS:
-        return pooling_upper(layer, input_shape, node=node)
+        return pooling_upper(layer, input_shape, norm=norm, node=node)
     if kind in NORMALIZATIONS:
         scale = normalization_scale(layer)
         return up(float(scale.abs().max()) * (1 + NORMALIZATION_ERROR))
@@ -124,6 +129,8 @@ def check_layer(layer: Any, input_shape: tuple[int, ...], node: str | None = Non
         )
     if kind.forward is not FORWARD[kind]:
         raise refuse("its class's forward has been replaced", "import torch without patches")
+    if getattr(layer, "return_indices", False):
+        raise refuse("returns indices", "set return_indices=False")
     if kind is nn.LeakyReLU and not math.isfinite(layer.negative_slope):
         raise refuse(f"has slope {layer.negative_slope}", "give it a finite slope")
     if layer.training and (kind in DROPOUTS or kind in NORMALIZATIONS):
