@@ -1,6 +1,7 @@
 """The output folder: its name, its layout, and how one run takes the place of another in it.
 
 results.json  report.html  report.pdf  ...
+certificate.json  weights.safetensors
 evidence/<check, '/' as '__'>/points.parquet  <id>.parquet  <id>.png
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auditor.certificate.writing import CERTIFICATE, WEIGHTS, certificate_files
 from auditor.errors import UsageError
 from auditor.records import Finding, Judgement
 
@@ -25,8 +27,8 @@ RENDERED = (
     "results.sarif",
     "summary.md",
     "attestation.intoto.json",
-    "certificate.json",
-    "weights.safetensors",
+    CERTIFICATE,
+    WEIGHTS,
 )
 """What speaks of one results.json and is stale once there is another."""
 EVIDENCE = "evidence"
@@ -79,7 +81,7 @@ def release(folder: Path) -> None:
 def write_evidence(
     folder: Path, judgements: Mapping[str, Judgement], samples: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, Finding]:
-    """Writes all tables and images in the place of an earlier run's; returns the findings with their paths filled in.
+    """Writes tables, images and certificate in the place of an earlier run's; returns the findings with their paths.
 
     The earlier results.json and what was rendered from it go first, so that a run which is killed here leaves no folder
     whose parts speak of different runs.
@@ -95,6 +97,9 @@ def write_evidence(
         for id_, image in judgement.images.items():
             kept.add(_put(folder / below / f"{id_}.png", lambda path, image=image: _png(path, image)))
         findings[check] = _with_paths(judgement, below)
+    proved = [judgement.proved for judgement in judgements.values() if judgement.proved is not None]
+    for name, content in certificate_files(proved).items():
+        _put(folder / name, lambda path, content=content: path.write_bytes(content))
     for id_, image in (samples or {}).items():
         kept.add(_put(folder / EVIDENCE / SAMPLES / f"{id_}.png", lambda path, image=image: _png(path, image)))
     _sweep(folder / EVIDENCE, kept)

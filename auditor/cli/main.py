@@ -26,13 +26,13 @@ COMMANDS = {
     "schema": Listed("auditor.cli.schema:schema", SPEC, "the JSON Schema of specs, for editors"),
     "report": Listed("auditor.cli.report:report", RESULTS, "render a finished run again, without model or torch"),
     "diff": Listed("auditor.cli.diff:diff", RESULTS, "what changed between two runs"),
+    "verify": Listed("auditor.cli.verify:verify", RESULTS, "prove a run's certificate again, without torch"),
     "explain": Listed("auditor.cli.explain:explain", ROUND, "what an error code, a status or an exit code means"),
     "doctor": Listed("auditor.cli.doctor:doctor", ROUND, "what is installed, what is missing, what to do about it"),
     "cache": Listed("auditor.cli.cache:cache", ROUND, "the store of results: list, clean"),
 }
 LATER = {
     "attest": "signed statements arrive with a later version; results.json and its hashes are there today",
-    "verify": "signed statements arrive with a later version; results.json and its hashes are there today",
     "mitigate": "mitigation of the last layer arrives with a later version; bias.amplification measures today",
 }
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from auditor.records.certificate import Proved
+
 
 class Status(enum.StrEnum):
     """The outcome of a check (contract: "What a verdict means")."""
@@ -52,7 +54,7 @@ class Finding(Record):
     author's reason, `summary` what was found in two sentences, `opens_when` the condition under which a non-pass
     passes (a clause, read after those two words), `rests_on` assumptions, `limits` what the finding does not show,
     `power` what the rows could have decided. A finding without a measurement says why in `reason`, and in `code` what
-    `auditor explain` expands.
+    `auditor explain` expands. `line` is the check's in the spec, or in `file` where the spec includes that.
     """
 
     check: str
@@ -82,6 +84,7 @@ class Finding(Record):
     reason: str | None = None
     code: str | None = None
     tags: tuple[str, ...] = ()
+    file: str | None = None
     line: int | None = None
 
 
@@ -90,9 +93,10 @@ class Judgement:
     """What the last op of a check returns: the finding with the tables and images its evidence speaks of.
 
     `tables["points"]` is the per-point table of the contract; other keys are evidence ids. Images are uint8 arrays
-    [height, width] or [height, width, 3], keyed by file stem.
+    [height, width] or [height, width, 3], keyed by file stem. `proved` is what the run's certificate takes from it.
     """
 
     finding: Finding
     tables: dict[str, pa.Table] = field(default_factory=dict)
     images: dict[str, np.ndarray] = field(default_factory=dict)
+    proved: Proved | None = None

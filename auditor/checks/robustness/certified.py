@@ -16,6 +16,7 @@ from auditor.checks.robustness.certifying import (
     find_narrowest,
     observe_lipschitz,
 )
+from auditor.checks.robustness.stating import state_proof
 from auditor.plan.op import op
 from auditor.records import Judgement
 from auditor.spec.builder import Builder, Ref
@@ -24,9 +25,11 @@ from auditor.spec.guarantee import Guarantee, resolve
 from auditor.terms import Affinity, Attack, Norm, Pgd, Standard, TopK
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from auditor.methods.robustness import Bounds
+    from auditor.records.certificate import NetworkProof
 
 
 class CertifiedRobustness(Check):
@@ -104,6 +107,7 @@ class CertifiedRobustness(Check):
             certified=certified,
             broken_at=build.add(confront, certified=certified, attacks=attacks, inputs=inputs, rows=rows, index=index),
             bounds=bounds,
+            proof=build.add(state_proof, model=model, input_shape=build.input_shape, norm=self.norm, bounds=bounds),
             lipschitz_lower=build.add(observe_lipschitz, model=model, inputs=inputs, rows=rows, box=build.input_range),
             narrowest=build.add(find_narrowest, certified=certified, inputs=inputs, rows=rows),
             index=index,
@@ -134,13 +138,14 @@ def shares_needed(check: Check, rows: int) -> int | None:
     return needed if rows < needed else None
 
 
-@op(version=2)
+@op(version=3)
 def judge(
     *,
     check: CertifiedRobustness,
     certified: CertifiedRows,
     broken_at: Tensor,
     bounds: Bounds,
+    proof: tuple[NetworkProof, dict[str, np.ndarray]],
     lipschitz_lower: float,
     narrowest: Narrowest,
     index: Tensor,
@@ -155,6 +160,7 @@ def judge(
         certified=certified,
         broken_at=broken_at.numpy(),
         bounds=bounds,
+        proof=proof,
         lipschitz_lower=lipschitz_lower,
         narrowest=narrowest,
         index=index[rows].numpy(),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from auditor.checks.common.conclude import conclude
 from auditor.checks.robustness import pictures
 from auditor.records import EvidenceKind, Judgement
+from auditor.records.certificate import Claim, Proved
 from auditor.statistics import Interval, clopper_pearson
-from auditor.terms import Standard, TopK
+from auditor.terms import Standard, TopK, written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from auditor.checks.robustness.certified import CertifiedRobustness
     from auditor.checks.robustness.certifying import CertifiedRows, Narrowest
     from auditor.methods.robustness import Bounds
+    from auditor.records.certificate import NetworkProof
     from auditor.spec.check import Check
 
 
@@ -50,6 +53,7 @@ def certified_judgement(
     certified: CertifiedRows,
     broken_at: np.ndarray,
     bounds: Bounds,
+    proof: tuple[NetworkProof, dict[str, np.ndarray]],
     lipschitz_lower: float,
     narrowest: Narrowest,
     index: np.ndarray,
@@ -90,7 +94,7 @@ def certified_judgement(
         }
     )
     proofs = metric in ("vra", "lipschitz_upper")
-    return conclude(
+    judgement = conclude(
         check,
         kind=EvidenceKind.CERTIFIED if proofs else _kind(metric),
         value=value,
@@ -107,6 +111,19 @@ def certified_judgement(
         opens_when=_opens(check, interval),
         power=_power(check, n),
     )
+    if not outcome.certified.any():
+        return judgement
+    claim = Claim(
+        check=check.name,
+        norm=check.norm,
+        epsilon=check.epsilon,
+        guarantee=written(check.guarantee),
+        arithmetic=check.arithmetic,
+        rows=n,
+        certified=int(outcome.certified.sum()),
+        vra=counts["vra"],
+    )
+    return replace(judgement, proved=Proved(*proof, claim))
 
 
 def attacked_judgement(

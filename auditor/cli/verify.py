@@ -1,0 +1,47 @@
+"""`auditor verify`: a certificate proved again, by other code than that which issued it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from auditor.cli import options
+from auditor.cli.lazy import CONTEXT
+from auditor.cli.terminal import bold, dim, say
+
+REFUTED = 1
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("certificate", type=options.RUN)
+@click.argument("weights", type=options.RUN, required=False)
+def verify(certificate: Path, weights: Path | None) -> int:
+    """Prove again what CERTIFICATE states of WEIGHTS, with NumPy and rational numbers alone.
+
+    CERTIFICATE is a run's folder or its certificate.json; WEIGHTS its weights.safetensors, by default the file beside
+    the certificate. Proved are every layer's bound and the constants that follow for the margins between classes. That
+    the layers are those of the model, and which rows keep which margins, is the run's word.
+
+    Exit 1 if a statement could not be proved or a layer's kind is not known here, 3 if a file is missing, broken,
+    changed or another than the certificate speaks of.
+    """
+    from auditor.certificate.verify import verify as prove
+    from auditor.certificate.writing import CERTIFICATE, WEIGHTS
+
+    path = certificate / CERTIFICATE if certificate.is_dir() else certificate
+    found = prove(path, weights or path.with_name(WEIGHTS))
+    for text in found.refuted:
+        say(f"{click.style('not proved:', fg='red', bold=True)} {text}")
+    for text in found.unverified:
+        say(f"{click.style('not verified:', fg='yellow', bold=True)} {text}")
+    for claim in found.certificate.claims:
+        share = f"{claim.certified:,} of {claim.rows:,} rows certified within {claim.epsilon:g} ({claim.norm})"
+        say(f"{bold(claim.check)}  {share}, {claim.vra:,} of them right")
+    layers = f"{found.layers} layer bound{'' if found.layers == 1 else 's'}"
+    if found.stands:
+        say(f"{click.style('proved again:', fg='green', bold=True)} {layers} and the constants of the margins")
+        say(dim("not proved here: that the layers are the model's, and the rows' logits"))
+        return 0
+    say(f"{layers} proved again; the certificate does not stand")
+    return REFUTED

@@ -1,0 +1,82 @@
+"""The certificate of a run: what was proved of which weights, with all that a reader needs to prove it again.
+
+`certificate.json` names tensors of the `weights.safetensors` beside it: the dense and convolutional kernels as they
+enter the bounds, in float64, with the scalings of their neighbours already multiplied into them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from auditor.records.base import Number, Record
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FORMAT = "auditor-certificate/1"
+
+
+class LayerProof(Record):
+    """One node of the network and what was proved of it: no two inputs' images lie further apart than
+    `lipschitz_upper` times the inputs.
+
+    `inputs`: positions in `NetworkProof.layers` whose values it takes, -1 for the network's input. `kind`: dense,
+    convolution, scale, average pooling, adaptive average pooling, max pooling, sum, concatenation, or the name of a
+    fixed function; `options` what such a node needs beside its `weight`, a tensor's name, whose entries are right up to
+    a relative `entry_error`. Shapes are without the batch.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[int, ...]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    weight: str | None = None
+    entry_error: float = 0.0
+    options: dict[str, Any] = {}
+    lipschitz_upper: Number
+
+
+class NetworkProof(Record):
+    """`layers` in an order in which inputs come first, the last one giving the logits; `network` bounds their
+    composition, `margins[j][i]` the Lipschitz constant of f_j − f_i, in `norm` on both sides.
+    """
+
+    norm: Literal["l2", "linf"]
+    input_shape: tuple[int, ...]
+    layers: tuple[LayerProof, ...]
+    network: Number
+    margins: tuple[tuple[Number, ...], ...]
+
+
+class Claim(Record):
+    """What a check concluded from a proof: of `rows` rows, `certified` keep `guarantee` within `epsilon`."""
+
+    check: str
+    norm: Literal["l2", "linf"]
+    epsilon: float
+    guarantee: Any
+    arithmetic: str
+    rows: int
+    certified: int
+    vra: int
+
+
+class Certificate(Record):
+    """`weights`: SHA-256 of weights.safetensors. `sha256`: of the canonical JSON of everything else here."""
+
+    format: Literal["auditor-certificate/1"] = FORMAT
+    weights: str
+    proofs: tuple[NetworkProof, ...]
+    claims: tuple[Claim, ...]
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Proved:
+    """What one check adds to the certificate: its proof, the tensors that the proof names, and its claim."""
+
+    proof: NetworkProof
+    tensors: dict[str, np.ndarray]
+    claim: Claim

@@ -1,0 +1,71 @@
+"""`auditor verify` on the certificate that a run has written."""
+
+import pytest
+
+from auditor.certificate.writing import CERTIFICATE, WEIGHTS
+from auditor.records.certificate import Certificate
+
+CERTIFIED = """
+  robust/certified:
+    type: robustness.certified
+    epsilon: {epsilon}
+    attack: {{pgd: {{steps: 2, restarts: 1}}}}
+    require: {{metric: vra, at_least: 0.001}}
+"""
+
+
+@pytest.fixture
+def run(project):
+    project.add_check(CERTIFIED.format(epsilon=0.001))
+    project.run("check", "spec.yaml", "m.pt", "-o", "out", "-f", "json", "--select", "name:robust/certified")
+    return project
+
+
+def test_a_run_writes_a_certificate_that_is_proved_again(run):
+    stated = Certificate.model_validate_json((run.folder / "out" / CERTIFICATE).read_bytes())
+    assert [claim.check for claim in stated.claims] == ["robust/certified"]
+    assert stated.claims[0].vra > 0
+    whole = run.run("verify", "out")
+    assert whole.code == 0
+    assert "2 layer bounds" in whole.out or "3 layer bounds" in whole.out
+    assert run.run("verify", f"out/{CERTIFICATE}", f"out/{WEIGHTS}").code == 0
+
+
+def test_it_needs_no_torch(run):
+    code = "import sys; sys.modules['torch'] = sys.modules['scipy'] = None; from auditor.cli import main; main()"
+    assert run.apart("verify", "out", code=code).code == 0
+
+
+@pytest.mark.parametrize("name", [CERTIFICATE, WEIGHTS])
+def test_a_changed_byte_ends_with_3(run, name):
+    path = run.folder / "out" / name
+    content = bytearray(path.read_bytes())
+    content[-40] ^= 1
+    path.write_bytes(content)
+    ended = run.run("verify", "out")
+    assert ended.code == 3
+    assert name in ended.err
+
+
+def test_a_missing_file_ends_with_3_and_a_false_bound_with_1(run):
+    from auditor.certificate.writing import seal, written
+
+    path = run.folder / "out" / CERTIFICATE
+    stated = Certificate.model_validate_json(path.read_bytes())
+    (proof,) = stated.proofs
+    low = proof.layers[-1].model_copy(update={"lipschitz_upper": proof.layers[-1].lipschitz_upper / 2})
+    false = stated.model_copy(update={"proofs": (proof.model_copy(update={"layers": (*proof.layers[:-1], low)}),)})
+    path.write_bytes(written(false.model_copy(update={"sha256": seal(false)})))
+    ended = run.run("verify", "out")
+    assert ended.code == 1
+    assert proof.layers[-1].name in ended.out
+    path.unlink()
+    assert run.run("verify", "out").code == 3
+
+
+def test_nothing_certified_writes_no_certificate(project):
+    project.add_check(CERTIFIED.format(epsilon=50.0))
+    project.run("check", "spec.yaml", "m.pt", "-o", "out", "-f", "json", "--select", "name:robust/certified")
+    assert (project.folder / "out" / "results.json").exists()
+    assert not (project.folder / "out" / CERTIFICATE).exists()
+    assert not (project.folder / "out" / WEIGHTS).exists()
