@@ -17,7 +17,7 @@ from auditor.audit.rerun import rerun
 from auditor.audit.roles import refuse_shared_rows
 from auditor.audit.running import run_checks
 from auditor.audit.samples import sample_paths, samples
-from auditor.audit.scope import scope, spec_record
+from auditor.audit.scope import place, scope, spec_record
 from auditor.digest import digest
 from auditor.errors import RenderError
 from auditor.gate import judge
@@ -143,7 +143,7 @@ def _gated(
         finding.model_copy(
             update={
                 "rerun": rerun(prepared, finding.check, options, as_of),
-                "line": prepared.document.lines.get(finding.check),
+                **place(prepared, finding.check),
             }
         )
         for finding in written.values()

@@ -19,9 +19,14 @@ def annotate(results: Results) -> None:
 
 def commands(results: Results) -> list[str]:
     """`::error file=...,line=...,title=...::text` for what blocks, `::warning` for the rest."""
-    lines = {finding.check: finding.line for finding in results.findings}
+    places = {finding.check: (finding.file or results.spec.path, finding.line) for finding in results.findings}
     found = [
-        _command("error", results.spec.path, lines.get(reason.check), f"{reason.check}: {reason.status}", reason.text)
+        _command(
+            "error",
+            *places.get(reason.check, (results.spec.path, None)),
+            title=f"{reason.check}: {reason.status}",
+            text=reason.text,
+        )
         for reason in results.verdict.reasons
     ]
     found += [_command("warning", results.spec.path, None, "auditor", text) for text in results.verdict.warnings]

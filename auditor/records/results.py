@@ -19,13 +19,14 @@ from auditor.records.upgrade import FORMAT, upgrade
 
 class SpecRecord(Record):
     """The spec as it was: `text` is the main file, so a report can print it with line numbers; `sha256` is that file's,
-    `files` holds those of the files it includes."""
+    `files` holds those of the files it includes and `texts` what stands in them."""
 
     name: str
     path: str
     sha256: str
     text: str = ""
     files: dict[str, str] = {}
+    texts: dict[str, str] = {}
 
 
 class ModelRecord(Record):
@@ -68,13 +69,14 @@ class Verdict(Record):
 
 
 class Scope(Record):
-    """What the report speaks about, from the spec."""
+    """What the report speaks about, from the spec. `set_users` are the checks that name each collection of `sets`."""
 
     purpose: str = ""
     risk_tier: str | None = None
     classes: tuple[str, ...] = ()
     training: dict[str, Any] | None = None
     sets: dict[str, tuple[tuple[str, ...], ...]] = {}
+    set_users: dict[str, tuple[str, ...]] = {}
     gate: dict[str, Any] = {}
     waivers: tuple[dict[str, Any], ...] = ()
     report: dict[str, Any] = {}

@@ -19,7 +19,8 @@ def junit(results: Results) -> bytes:
         family, _, _ = finding.type.partition(".")
         case = xml.SubElement(
             suite, "testcase", name=clean(finding.check), classname=clean(f"{results.spec.name}.{family}"),
-            time=f"{seconds[finding.check]:.3f}", file=clean(results.spec.path), line=str(finding.line or 1),
+            time=f"{seconds[finding.check]:.3f}", file=clean(finding.file or results.spec.path),
+            line=str(finding.line or 1),
         )  # fmt: skip
         kind = _outcome(finding, finding.check in blocking)
         if kind:

@@ -31,7 +31,9 @@ def sarif(results: Results) -> bytes:
                 "rules": [{"id": kind, "name": _pascal(kind), "shortDescription": {"text": kind}} for kind in rules],
             }
         },
-        "artifacts": [{"location": {"uri": _uri(results.spec.path)}, "hashes": {"sha-256": results.spec.sha256}}],
+        "artifacts": [
+            {"location": {"uri": _uri(path)}, "hashes": {"sha-256": sha256}} for path, sha256 in _files(results).items()
+        ],
         "results": [_result(finding, rules, results, finding.check in blocking) for finding in results.findings],
         "columnKind": "unicodeCodePoints",
         "properties": {"verdict": results.verdict.status, "exitCode": results.verdict.exit_code},
@@ -61,7 +63,7 @@ def _result(finding: Finding, rules: dict[str, int], results: Results, blocks: b
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": _uri(results.spec.path), "index": 0},
+                    "artifactLocation": _artifact(finding.file or results.spec.path, results),
                     "region": {"startLine": finding.line or 1},
                 },
                 "logicalLocations": [{"fullyQualifiedName": finding.check}],
@@ -79,6 +81,15 @@ def _result(finding: Finding, rules: dict[str, int], results: Results, blocks: b
             }
         ]
     return result
+
+
+def _files(results: Results) -> dict[str, str]:
+    """Hashes of the spec and of what it includes, the main file first."""
+    return {results.spec.path: results.spec.sha256, **results.spec.files}
+
+
+def _artifact(path: str, results: Results) -> dict[str, Any]:
+    return {"uri": _uri(path), "index": list(_files(results)).index(path)}
 
 
 def _uri(path: str) -> str:

@@ -243,6 +243,12 @@ class SpecLine:
 
 
 @dataclass(frozen=True)
+class SpecFile:
+    path: str
+    lines: tuple[SpecLine, ...]
+
+
+@dataclass(frozen=True)
 class Reference:
     sets: tuple[SetView, ...]
     waivers: Sheet | None
@@ -253,8 +259,7 @@ class Reference:
     run: tuple[Fact, ...]
     commands: tuple[tuple[str, str], ...]
     glossary: tuple[tuple[str, str], ...]
-    spec_path: str
-    spec: tuple[SpecLine, ...]
+    specs: tuple[SpecFile, ...]
 
 
 @dataclass(frozen=True)

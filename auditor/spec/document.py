@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from auditor.spec.check import Check
 from auditor.spec.sections import Defaults, Gate, ModelSection, ReportSection, SourceSection, Waiver
 from auditor.spec.training import Training
+from auditor.spec.tree import Mark
 
 SECTIONS = (
     "auditor", "name", "purpose", "risk_tier", "include", "vars", "model", "data", "training", "sets", "defaults",
@@ -20,8 +21,8 @@ SECTIONS = (
 class Document(BaseModel):
     """A valid spec. `checks` are in the order of the file, each with its name and the defaults filled in.
 
-    `text` is the main file, `files` all that were read, `sha256` the hash of what they mean together, `lines` the
-    line of each check's key in the file that states it.
+    `text` is the main file, `files` all that were read, `sha256` the hash of what they mean together, `places` where
+    each check's key stands, in the main file or one that it includes.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -41,7 +42,7 @@ class Document(BaseModel):
     report: ReportSection = ReportSection()
     sha256: str
     text: str
-    lines: dict[str, int]
+    places: dict[str, Mark]
     files: tuple[Path, ...]
 
     def check(self, name: str) -> Check:

@@ -23,7 +23,7 @@ from auditor.spec.names import Declared
 from auditor.spec.problem import suggestion
 from auditor.spec.sections import Defaults, Gate, Head, ModelSection, ReportSection, SourceSection, Waiver
 from auditor.spec.training import Training
-from auditor.spec.tree import Node
+from auditor.spec.tree import Mark, Node
 
 M = TypeVar("M", bound=BaseModel)
 CHECK_NAME = re.compile(r"[a-z0-9][a-z0-9_.+-]*(/[a-z0-9][a-z0-9_.+-]*)*")
@@ -75,7 +75,7 @@ class _Reader:
         declared = Declared(classes, self._keys("sets"), self._keys("data"))
         training = self._section("training", Training, declared)
         defaults = self._section("defaults", Defaults, declared) or Defaults()
-        checks, lines = self._checks(declared, data)
+        checks, places = self._checks(declared, data)
         gate = self._section("gate", Gate, declared) or Gate()
         waivers = self._waivers(declared)
         rendering = self._section("report", ReportSection, declared) or ReportSection()
@@ -98,7 +98,7 @@ class _Reader:
             report=rendering,
             sha256=digest(root.plain()),
             text=text,
-            lines=lines,
+            places=places,
             files=files,
         )
 
@@ -138,7 +138,7 @@ class _Reader:
         read = {name: self._model(SourceSection, source, Declared()) for name, source in node.items()}
         return {name: source for name, source in read.items() if source is not None}
 
-    def _checks(self, declared: Declared, data: Mapping[str, SourceSection]) -> tuple[dict[str, Check], dict[str, int]]:
+    def _checks(self, declared: Declared, data: Mapping[str, SourceSection]) -> tuple[dict[str, Check], dict[str, Mark]]:
         node = self.root.get("checks")
         if node is None:
             return {}, {}
@@ -162,7 +162,7 @@ class _Reader:
                 checks[name] = check
                 known_attributes(check, body, data, self.problems)
         contradictions(checks, node, self.problems)
-        return checks, {name: node.keys[name].line for name in checks}
+        return checks, {name: node.keys[name] for name in checks}
 
     def _check(self, name: str, body: Node, declared: Declared, checks: Node) -> Check | None:
         kind = body.get("type")

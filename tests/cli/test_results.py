@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import signal
+from pathlib import Path
 
 import pyarrow.parquet
 import pytest
@@ -242,3 +243,30 @@ def test_progress_reaches_listeners(project: Project) -> None:
     auditor.check("spec.yaml", "m.pt", out="out", formats=["json"], cache=False, listeners=[seen.append])
     assert isinstance(seen[0], RunStarted)
     assert isinstance(seen[-1], RunFinished)
+
+
+def test_an_included_spec_is_shown_and_pointed_at(project: Project) -> None:
+    project.edit(("accuracy, at_least: 0.5", "accuracy, at_least: 0.98"))
+    Path("main.yaml").write_text(
+        "include: [spec.yaml]\nsets: {close: {any: [[zero, one]]}}\nchecks:\n"
+        "  robust/close:\n    type: robustness.certified\n    epsilon: 0.001\n    guarantee: {affinity: close}\n"
+        "    attack: {pgd: {steps: 2, restarts: 1}}\n    require: {metric: vra, at_least: 0.01}\n"
+    )
+    assert project.run("check", "main.yaml", "m.pt", "-o", "out", "-f", "html,sarif,junit").code == 1
+    found = project.results()
+    places = {item["check"]: (item["file"], item["line"]) for item in found["findings"]}
+    assert places["robust/close"] == (None, 4)
+    assert places["accuracy"][0].endswith("spec.yaml")
+    assert found["scope"]["set_users"] == {"close": ["robust/close"]}
+    (included,) = found["spec"]["texts"].values()
+    assert included == Path("spec.yaml").read_text()
+    page = Path("out/report.html").read_text()
+    assert "at_least: 0.98" in page
+    assert "used by robust/close" in page
+    located = {
+        result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]: result["locations"][0]["physicalLocation"]
+        for result in json.loads(Path("out/results.sarif").read_text())["runs"][0]["results"]
+    }
+    assert located["accuracy"]["artifactLocation"]["uri"].endswith("spec.yaml")
+    assert located["accuracy"]["region"]["startLine"] == places["accuracy"][1]
+    assert located["robust/close"]["artifactLocation"]["index"] == 0

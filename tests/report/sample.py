@@ -239,6 +239,7 @@ class _Sample:
                         ("AnnualCrop", "PermanentCrop"),
                     ),
                 },
+                set_users={"highway+river+agriculture": ("robust/affinity",)},
                 gate={"block_on": ["fail", "inconclusive", "error"], "regression": 0.01},
                 waivers=(
                     {

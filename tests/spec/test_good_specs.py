@@ -26,7 +26,7 @@ def read(name: str) -> Document:
 )
 def test_a_good_spec_loads_with_everything_filled_in(path: Path) -> None:
     document = load(path, TYPES)
-    assert list(document.lines) == list(document.checks)
+    assert list(document.places) == list(document.checks)
     for name, check in document.checks.items():
         assert check.name == name
         assert check.over is not None
@@ -40,7 +40,7 @@ def test_the_smallest_spec_has_the_defaults() -> None:
     check = document.checks["accuracy"]
     assert (check.confidence, check.seed, check.severity, check.claim) == (0.95, 0, "error", "population")
     assert document.gate.block_on == ("fail", "inconclusive", "error")
-    assert document.lines == {"accuracy": 8}
+    assert document.places["accuracy"].line == 8
 
 
 def test_words_mean_what_they_look_like() -> None:

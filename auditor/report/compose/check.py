@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from auditor.records import Finding, Status
 from auditor.report import words
 from auditor.report.bar import demand, interval_bar
@@ -110,7 +112,7 @@ def _basis(finding: Finding, context: Context) -> tuple[str, ...]:
         spent = sum(task.seconds for task in tasks if not task.cached)
         second.append("from the cache" if all(task.cached for task in tasks) else words.duration(spent))
     if finding.line is not None:
-        second.append(f"spec line {finding.line}")
+        second.append(f"{PurePath(finding.file).name if finding.file else 'spec'} line {finding.line}")
     return (*lines, *([" · ".join(second)] if second else []))
 
 

@@ -119,7 +119,7 @@ def _lead(context: Context) -> str:
     if not context.blocking:
         return "The gate stays shut."
     stands = "stands" if len(context.blocking) == 1 else "stand"
-    first = f"{words.counted(len(context.blocking)).capitalize()} of {words.count(total, 'check')} {stands} in the way."
+    first = f"{words.counted(len(context.blocking)).capitalize()} of {words.count(total, 'check')} {stands} in the way"
     verbs: dict[str, list[str]] = {}
     for reason in sorted(results.verdict.reasons, key=lambda reason: reason.status == "regression"):
         verbs.setdefault(reason.check, []).append(reason.status)
@@ -131,7 +131,7 @@ def _lead(context: Context) -> str:
         forms = VERBS if len(checks) == 1 else PLURALS
         named = words.listed(checks) if len(checks) <= 3 else words.count(len(checks), "check")
         said.append(f"{named} {words.listed([forms.get(status, status) for status in statuses])}")
-    return f"{first} {'; '.join(said)}."
+    return f"{first}: {'; '.join(said)}."
 
 
 def _reasons(context: Context) -> tuple[ReasonView, ...]:

@@ -79,7 +79,7 @@ def _contents(
         "regulation": ("Regulation", back.frameworks),
         "provenance": ("Provenance", True),
         "glossary": ("Glossary", True),
-        "spec": ("The spec", back.spec),
+        "spec": ("The spec", back.specs),
     }
     for anchor, (title, present) in parts.items():
         if present:

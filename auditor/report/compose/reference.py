@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from typing import Any
 
 from auditor.report import words
 from auditor.report.compose.context import Context, mark
 from auditor.report.frameworks import framework_views
 from auditor.report.glossary import terms
-from auditor.report.view import Cell, Fact, Heading, Reference, SetView, Sheet, Signature, SpecLine
+from auditor.report.view import Cell, Fact, Heading, Reference, SetView, Sheet, Signature, SpecFile, SpecLine
 
 REFUSALS = (
     "Do not release. Return to training.",
@@ -38,8 +37,7 @@ def reference(context: Context) -> Reference:
         run=_run(context),
         commands=tuple((title, text) for title, text in _commands(context) if text),
         glossary=terms(types, sets=bool(results.scope.sets), baseline=results.baseline is not None),
-        spec_path=results.spec.path,
-        spec=_spec(context),
+        specs=_specs(context),
     )
 
 
@@ -66,27 +64,14 @@ def signature(context: Context) -> Signature:
 
 
 def _sets(context: Context) -> tuple[SetView, ...]:
-    """Each collection, and the checks whose lines in the spec name it."""
+    """Each collection, and the checks that name it."""
+    scope = context.results.scope
     views = []
-    for name, groups in context.results.scope.sets.items():
-        users = [check for check, lines in _blocks(context).items() if any(name in _words(line) for line in lines)]
+    for name, groups in scope.sets.items():
+        users = scope.set_users.get(name, ())
         use = f"used by {words.listed(users)}" if users else "declared; no check names it"
         views.append(SetView(name, use, tuple(" + ".join(group) for group in groups)))
     return tuple(views)
-
-
-def _words(line: str) -> set[str]:
-    return set(re.split(r"[\s{}\[\],:\"']+", line.partition(" #")[0]))
-
-
-def _blocks(context: Context) -> dict[str, list[str]]:
-    """Per check the lines of the spec that declare it."""
-    lines = context.results.spec.text.splitlines()
-    return {
-        finding.check: [lines[k - 1] for k in _extent(lines, finding.line)]
-        for finding in context.results.findings
-        if finding.line is not None
-    }
 
 
 def _extent(lines: list[str], first: int | None) -> range:
@@ -104,12 +89,19 @@ def _extent(lines: list[str], first: int | None) -> range:
     return range(first, last + 1)
 
 
-def _spec(context: Context) -> tuple[SpecLine, ...]:
-    lines = context.results.spec.text.splitlines()
+def _specs(context: Context) -> tuple[SpecFile, ...]:
+    """The main file, then those it includes, without empty ones."""
+    spec = context.results.spec
+    files = [(spec.path, None, spec.text), *((path, path, text) for path, text in spec.texts.items())]
+    return tuple(SpecFile(path, _spec_lines(context, file, text)) for path, file, text in files if text)
+
+
+def _spec_lines(context: Context, file: str | None, text: str) -> tuple[SpecLine, ...]:
+    lines = text.splitlines()
     marked = {
         k
         for finding in context.results.findings
-        if finding.check in context.blocking
+        if finding.check in context.blocking and finding.file == file
         for k in _extent(lines, finding.line)
     }
     made = []
