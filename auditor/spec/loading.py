@@ -138,7 +138,9 @@ class _Reader:
         read = {name: self._model(SourceSection, source, Declared()) for name, source in node.items()}
         return {name: source for name, source in read.items() if source is not None}
 
-    def _checks(self, declared: Declared, data: Mapping[str, SourceSection]) -> tuple[dict[str, Check], dict[str, Mark]]:
+    def _checks(
+        self, declared: Declared, data: Mapping[str, SourceSection]
+    ) -> tuple[dict[str, Check], dict[str, Mark]]:
         node = self.root.get("checks")
         if node is None:
             return {}, {}

@@ -901,8 +901,7 @@ class _Sample:
                 "budget, 0.10, lies inside."
             ),
             opens_when=(
-                "the observed advantage is 0.074 or less. More rows cannot help: 44,000 a side are "
-                "needed, 17,997 exist"
+                "the observed advantage is 0.074 or less. More rows cannot help: 44,000 a side are needed, 17,997 exist"
             ),
             power=(
                 "With 4,500 points a side and three attacks, this check passes a model with a true "
