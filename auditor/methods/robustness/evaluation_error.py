@@ -13,24 +13,14 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from auditor.methods.robustness.arithmetic import layer_arithmetic
 from auditor.methods.robustness.chain import Step
-from auditor.methods.robustness.convolution import absolute_convolution_upper
-from auditor.methods.robustness.dense import absolute_norm_upper
 from auditor.methods.robustness.elementary import Abs, PrependZero, Reshape, Scale
-from auditor.methods.robustness.operator_norms import (
-    CONVOLUTIONS,
-    NORMALIZATIONS,
-    POOLINGS,
-    convolution_axes,
-    exact_type,
-    layer_norm_upper,
-    normalization_scale,
-)
-from auditor.methods.robustness.rounding import UNIT, gamma, scaled, unscaled
+from auditor.methods.robustness.operator_norms import layer_norm_upper
+from auditor.methods.robustness.rounding import gamma
 
-ELEMENTWISE = 16 * UNIT
 SUBNORMAL = 2.0**-1060
 SLACK = 1 + 1e-9
 """Covers the roundings of this recursion itself: fewer than 10⁶ operations on non-negative numbers, each off by u."""
@@ -81,7 +71,7 @@ def evaluation_error(steps: tuple[Step, ...], known: Known | None = None) -> Eva
 
 def _layer(step: Step, known: Known) -> tuple[float, float, float, float]:
     """(Lipschitz bound, norm of the absolute values, norm of the output at 0, relative rounding error) of a layer."""
-    layer, kind = step.layer, exact_type(step.layer)
+    layer = step.layer
     entries = math.prod(step.output_shape)
     if isinstance(layer, Scale):
         factor = float(layer.scale.abs().max())
@@ -92,31 +82,5 @@ def _layer(step: Step, known: Known) -> tuple[float, float, float, float]:
     stretch = known.get((id(layer), step.input_shape))
     if stretch is None:
         stretch = layer_norm_upper(layer, step.input_shape, node=step.name)
-    if kind is nn.Linear or kind in CONVOLUTIONS:
-        bias = 0.0 if layer.bias is None else float(layer.bias.detach().double().norm())
-        if kind is nn.Linear:
-            positions = entries // layer.weight.shape[0]
-            weight, exponent = scaled(layer.weight)
-            mass = unscaled(absolute_norm_upper(weight[None]), exponent)
-        else:
-            positions = math.prod(step.output_shape[1:])
-            axes = convolution_axes(layer, step.input_shape)
-            mass = absolute_convolution_upper(layer.weight, axes, groups=layer.groups, mode=layer.padding_mode)
-        return stretch, mass, bias * math.sqrt(positions) * SLACK, gamma(layer.weight[0].numel() + 2)
-    if kind in NORMALIZATIONS:
-        scale = normalization_scale(layer)
-        channels = entries // max(1, math.prod(step.output_shape[1:]))
-        mean = layer.running_mean.detach().double() * scale
-        bias = 0.0 if layer.bias is None else layer.bias.detach().double().abs()
-        offset = float((mean.abs() + bias).norm()) * math.sqrt(entries / channels)
-        return stretch, float(scale.abs().max()), offset * SLACK, gamma(12)
-    if kind in POOLINGS and kind not in (nn.MaxPool1d, nn.MaxPool2d):
-        window = math.prod(step.input_shape[1:])
-        return stretch, stretch, 0.0, gamma(window + 4)
-    if kind is nn.Tanh:
-        return stretch, 1.0, 0.0, ELEMENTWISE
-    if kind is nn.Sigmoid:
-        return stretch, 0.25, 0.5 * math.sqrt(entries), ELEMENTWISE
-    if kind is nn.LeakyReLU:
-        return stretch, stretch, 0.0, UNIT
-    return stretch, stretch, 0.0, 0.0
+    mass, at_zero, terms = layer_arithmetic(layer, step.input_shape, step.output_shape)
+    return stretch, mass, at_zero, gamma(terms)

@@ -1,29 +1,51 @@
-"""How much one layer can stretch a distance: upper bounds in the 2-norm, proved, for each layer type by its exact
-type.
-"""
+"""How much one layer can stretch a distance: upper bounds in the 2-norm and the ∞-norm, proved, for each layer type."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from torch import Tensor, nn
 
-from auditor.errors import Unsupported
+from auditor.methods.robustness.activations import ACTIVATIONS
 from auditor.methods.robustness.convolution import Axis, convolution_norm_upper
 from auditor.methods.robustness.dense import matrix_norm_upper
+from auditor.methods.robustness.layer_kinds import (
+    CONVOLUTIONS,
+    DROPOUTS,
+    NORMALIZATIONS,
+    POOLINGS,
+    REARRANGEMENTS,
+    SUPPORTED,
+    TRANSPOSED,
+    check_layer,
+    exact_type,
+)
 from auditor.methods.robustness.pooling import pooling_upper, spread
+from auditor.methods.robustness.resampling import PADDINGS, UPSAMPLINGS, padding_upper, upsampling_upper
 from auditor.methods.robustness.rounding import UNIT, up
 from auditor.methods.robustness.supremum import convolution_row_sum_upper, row_sum_upper
 from auditor.methods.training.layers import MinMax
 from auditor.terms import Norm
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-POOLINGS = (nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.MaxPool1d, nn.MaxPool2d)
-NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-REARRANGEMENTS = (nn.Identity, nn.Flatten, nn.PixelShuffle, nn.PixelUnshuffle)
-DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
-ONE_LIPSCHITZ = (nn.ReLU, nn.Tanh, MinMax)
+__all__ = [
+    "CONVOLUTIONS",
+    "DROPOUTS",
+    "NORMALIZATIONS",
+    "NORMALIZATION_ERROR",
+    "POOLINGS",
+    "REARRANGEMENTS",
+    "SUPPORTED",
+    "TRANSPOSED",
+    "check_layer",
+    "convolution_axes",
+    "exact_type",
+    "layer_norm_upper",
+    "normalization_scale",
+    "operator_norm_bound",
+]
+
+NORMALIZATION_ERROR = 8 * UNIT
+"""Relative error of γ/√(var + ε) in float64: a sum, a root, a quotient."""
 
 
 def operator_norm_bound(layer: nn.Module, input_shape: tuple[int, ...], norm: Norm = "l2") -> float:
@@ -45,45 +67,35 @@ def layer_norm_upper(
     entry_error: float = 0.0,
     node: str | None = None,
 ) -> float:
-    """As `operator_norm_bound`; `weight` replaces that of a dense or convolutional layer, exact up to `entry_error`."""
+    """As `operator_norm_bound`; `weight` replaces that of a dense or (transposed) convolutional layer, exact up to a
+    relative `entry_error`.
+    """
     kind = exact_type(layer)
     check_layer(layer, input_shape, node)
+    if kind in ACTIVATIONS:
+        return ACTIVATIONS[kind](layer)
     if kind is nn.Linear:
         upper = matrix_norm_upper if norm == "l2" else row_sum_upper
         return upper(layer.weight if weight is None else weight, entry_error=entry_error)
-    if kind in CONVOLUTIONS:
-        upper = convolution_norm_upper if norm == "l2" else convolution_row_sum_upper
-        return upper(
-            layer.weight if weight is None else weight,
-            convolution_axes(layer, input_shape),
-            groups=layer.groups,
-            mode=layer.padding_mode,
-            entry_error=entry_error,
+    if kind in CONVOLUTIONS or kind in TRANSPOSED:
+        kernel = layer.weight if weight is None else weight
+        axes, groups, mode = convolution_axes(layer, input_shape), layer.groups, layer.padding_mode
+        if norm == "l2":
+            # A convolution and its adjoint have the same 2-norm.
+            return convolution_norm_upper(kernel, axes, groups=groups, mode=mode, entry_error=entry_error)
+        return convolution_row_sum_upper(
+            kernel, axes, groups=groups, mode=mode, entry_error=entry_error, transposed=kind in TRANSPOSED
         )
     if kind in POOLINGS:
         return pooling_upper(layer, input_shape, norm=norm, node=node)
+    if kind in PADDINGS:
+        return padding_upper(layer, input_shape, norm=norm)
+    if kind in UPSAMPLINGS:
+        return upsampling_upper(layer, input_shape, norm=norm, node=node)
     if kind in NORMALIZATIONS:
-        scale = normalization_scale(layer)
-        return up(float(scale.abs().max()) * (1 + NORMALIZATION_ERROR))
-    if kind in ONE_LIPSCHITZ or kind in REARRANGEMENTS or kind in DROPOUTS:
-        return 1.0
-    if kind is nn.LeakyReLU:
-        return max(1.0, abs(layer.negative_slope))
-    assert kind is nn.Sigmoid
-    return 0.25
-
-
-NORMALIZATION_ERROR = 8 * UNIT
-"""Relative error of γ/√(var + ε) in float64: a sum, a root, a quotient."""
-
-
-def exact_type(layer: Any) -> type[nn.Module]:
-    """The class whose forward pass `layer` runs; of a layer with parametrised tensors the class that was
-    parametrised.
-    """
-    kind = type(layer)
-    parametrized = "parametrizations" in layer._modules and kind.__module__ == "torch.nn.utils.parametrize"
-    return kind.__bases__[0] if parametrized and len(kind.__bases__) == 1 else kind
+        return up(float(normalization_scale(layer).abs().max()) * (1 + NORMALIZATION_ERROR))
+    assert kind is MinMax or kind in REARRANGEMENTS or kind in DROPOUTS
+    return 1.0
 
 
 def normalization_scale(layer: Any) -> Tensor:
@@ -93,8 +105,10 @@ def normalization_scale(layer: Any) -> Tensor:
     return scale if layer.weight is None else layer.weight.detach().double() * scale
 
 
-def convolution_axes(layer: nn.Conv1d | nn.Conv2d | nn.Conv3d, input_shape: tuple[int, ...]) -> tuple[Axis, ...]:
-    """The geometry of a convolution on `input_shape` [channels, *sizes]."""
+def convolution_axes(layer: Any, input_shape: tuple[int, ...]) -> tuple[Axis, ...]:
+    """The geometry of a convolution on `input_shape` [channels, *sizes]; of a transposed one, that of the convolution
+    whose adjoint it is, from its outputs to its inputs.
+    """
     sizes = input_shape[1:]
     padding: list[tuple[int, int]]
     if layer.padding == "same":
@@ -104,96 +118,16 @@ def convolution_axes(layer: nn.Conv1d | nn.Conv2d | nn.Conv3d, input_shape: tupl
         padding = [(0, 0)] * len(sizes)
     else:
         padding = [(p, p) for p in spread(layer.padding, len(sizes))]
+    if exact_type(layer) in TRANSPOSED:
+        sizes = tuple(
+            (size - 1) * stride - before - after + dilation * (taps - 1) + extra + 1
+            for size, taps, (before, after), stride, dilation, extra in zip(
+                sizes, layer.kernel_size, padding, layer.stride, layer.dilation, layer.output_padding, strict=True
+            )
+        )
     return tuple(
         Axis(size, taps, before, after, stride, dilation)
         for size, taps, (before, after), stride, dilation in zip(
             sizes, layer.kernel_size, padding, layer.stride, layer.dilation, strict=True
         )
     )
-
-
-def check_layer(layer: Any, input_shape: tuple[int, ...], node: str | None = None) -> None:
-    """Raises Unsupported unless a bound is known for `layer` as it stands, on inputs of `input_shape`."""
-    kind = exact_type(layer)
-    subject = f"{node} ({kind.__name__})" if node else kind.__name__
-
-    def refuse(what: str, remedy: str) -> Unsupported:
-        return Unsupported(f"{subject}: {what}", node=node, remedy=remedy)
-
-    if kind in (nn.Softmax, nn.LogSoftmax, nn.Softmax2d):
-        raise refuse("certificates are about logits", "leave the softmax out of the module; the prediction is the same")
-    if kind not in SUPPORTED:
-        raise refuse(
-            "no bound is known for this layer",
-            "use one of " + ", ".join(sorted(each.__name__ for each in SUPPORTED)),
-        )
-    if kind.forward is not FORWARD[kind]:
-        raise refuse("its class's forward has been replaced", "import torch without patches")
-    if getattr(layer, "return_indices", False):
-        raise refuse("returns indices", "set return_indices=False")
-    if kind is nn.LeakyReLU and not math.isfinite(layer.negative_slope):
-        raise refuse(f"has slope {layer.negative_slope}", "give it a finite slope")
-    if layer.training and (kind in DROPOUTS or kind in NORMALIZATIONS):
-        raise refuse("is in train mode, so its output is not a function of its input", "call model.eval() first")
-    for name, tensor in _tensors(layer, kind):
-        if tensor.is_complex() or tensor.is_quantized or not tensor.dtype.is_floating_point:
-            raise refuse(f"`{name}` has dtype {tensor.dtype}", "convert the model to a real floating point dtype")
-        if not bool(tensor.isfinite().all()):
-            raise refuse(f"`{name}` holds NaN or infinite values", "repair the weights")
-    if kind in NORMALIZATIONS:
-        if layer.running_var is None:
-            raise refuse("uses the statistics of its batch", "set track_running_stats=True")
-        if bool((layer.running_var.double() + layer.eps <= 0).any()):
-            raise refuse("has a variance that is not positive", "repair running_var")
-    expected = SPATIAL.get(kind)
-    if expected is not None and len(input_shape) != expected + 1:
-        raise refuse(f"needs inputs [channels and {expected} sizes], found {input_shape}", "state the input's shape")
-    if kind is MinMax and (_axis(layer.dim, input_shape) < 0 or input_shape[_axis(layer.dim, input_shape)] % 2):
-        raise refuse(f"dim {layer.dim} of inputs {input_shape} is the batch or of odd width", "give it an even width")
-    if kind is nn.Flatten and _axis(layer.start_dim, input_shape) < 0:
-        raise refuse("flattens the batch", "use start_dim=1")
-
-
-def _axis(dim: int, input_shape: tuple[int, ...]) -> int:
-    """Position within `input_shape` of a dimension counted with the batch, -1 for the batch itself."""
-    return dim % (len(input_shape) + 1) - 1
-
-
-def _tensors(layer: Any, kind: type[nn.Module]) -> list[tuple[str, Tensor]]:
-    """The tensors that the forward pass of a layer in eval mode uses."""
-    if kind is nn.Linear or kind in CONVOLUTIONS:
-        names = ["weight", "bias"]
-    elif kind in NORMALIZATIONS:
-        names = ["weight", "bias", "running_mean", "running_var"]
-    else:
-        names = []
-    found = [(name, getattr(layer, name)) for name in names]
-    return [(name, tensor) for name, tensor in found if tensor is not None]
-
-
-SUPPORTED = frozenset(
-    (
-        nn.Linear, nn.LeakyReLU, nn.Sigmoid,
-        *CONVOLUTIONS, *POOLINGS, *NORMALIZATIONS, *REARRANGEMENTS, *DROPOUTS, *ONE_LIPSCHITZ,
-    )
-)  # fmt: skip
-
-FORWARD = {kind: kind.forward for kind in SUPPORTED}
-"""What each supported class computes, as of import: a bound speaks of that and of nothing else."""
-
-SPATIAL = {
-    nn.Conv1d: 1,
-    nn.Conv2d: 2,
-    nn.Conv3d: 3,
-    nn.AvgPool1d: 1,
-    nn.AvgPool2d: 2,
-    nn.AdaptiveAvgPool1d: 1,
-    nn.AdaptiveAvgPool2d: 2,
-    nn.MaxPool1d: 1,
-    nn.MaxPool2d: 2,
-    nn.BatchNorm2d: 2,
-    nn.BatchNorm3d: 3,
-    nn.PixelShuffle: 2,
-    nn.PixelUnshuffle: 2,
-}
-"""How many sizes beside the channels the inputs of a layer have, where that is fixed."""

@@ -253,7 +253,7 @@ def test_poisoned_buffers_change_nothing():
 def test_the_node_is_named():
     model = nn.Sequential()
     model.add_module("stem", nn.Linear(4, 4))
-    model.add_module("oddity", nn.GELU())
+    model.add_module("oddity", nn.Hardshrink())
     with pytest.raises(Unsupported, match="oddity") as refused:
         margin_bounds(model.eval(), (4,))
     assert refused.value.node == "oddity"

@@ -189,7 +189,7 @@ class Doubled(nn.Linear):
     ("layer", "shape", "said"),
     [
         (Doubled(3, 3), (3,), "Doubled"),
-        (nn.GELU(), (3,), "GELU"),
+        (nn.LayerNorm(3), (3,), "LayerNorm"),
         (nn.Softmax(dim=1), (3,), "logits"),
         (nn.BatchNorm1d(3), (3,), "train mode"),
         (nn.Dropout(0.5), (3,), "train mode"),
