@@ -76,7 +76,9 @@ class Series(Record):
 
 
 class Curve(Evidence):
-    """Lines over a common axis. `stacked` fills between consecutive series, lowest first, each labelled on its area."""
+    """Lines over a common axis. `stacked` fills between consecutive series, lowest first, each labelled on its area; a
+    `reference` stays a line.
+    """
 
     kind: Literal["curve"] = "curve"
     x: Axis

@@ -16,6 +16,7 @@ from auditor.checks.robustness.certifying import (
     find_narrowest,
     observe_lipschitz,
 )
+from auditor.checks.robustness.separating import Conflicts, pair_conflicts
 from auditor.checks.robustness.stating import state_proof
 from auditor.plan.op import op
 from auditor.records import Judgement
@@ -104,12 +105,22 @@ class CertifiedRobustness(Check):
         return build.add(
             judge,
             check=self,
+            guarantee=guarantee,
             certified=certified,
             broken_at=build.add(confront, certified=certified, attacks=attacks, inputs=inputs, rows=rows, index=index),
             bounds=bounds,
             proof=build.add(state_proof, model=model, input_shape=build.input_shape, norm=self.norm, bounds=bounds),
             lipschitz_lower=build.add(observe_lipschitz, model=model, inputs=inputs, rows=rows, box=build.input_range),
             narrowest=build.add(find_narrowest, certified=certified, inputs=inputs, rows=rows),
+            conflicts=build.add(
+                pair_conflicts,
+                inputs=inputs,
+                labels=labels,
+                rows=rows,
+                norm=self.norm,
+                guarantee=guarantee,
+                classes=len(build.classes),
+            ),
             index=index,
             rows=rows,
             classes=build.classes,
@@ -138,16 +149,18 @@ def shares_needed(check: Check, rows: int) -> int | None:
     return needed if rows < needed else None
 
 
-@op(version=3)
+@op(version=4)
 def judge(
     *,
     check: CertifiedRobustness,
+    guarantee: Standard | TopK | Affinity,
     certified: CertifiedRows,
     broken_at: Tensor,
     bounds: Bounds,
     proof: tuple[NetworkProof, dict[str, np.ndarray]],
     lipschitz_lower: float,
     narrowest: Narrowest,
+    conflicts: Conflicts,
     index: Tensor,
     rows: Tensor,
     classes: tuple[str, ...],
@@ -157,12 +170,14 @@ def judge(
 
     return certified_judgement(
         check,
+        guarantee=guarantee,
         certified=certified,
         broken_at=broken_at.numpy(),
         bounds=bounds,
         proof=proof,
         lipschitz_lower=lipschitz_lower,
         narrowest=narrowest,
+        conflicts=conflicts,
         index=index[rows].numpy(),
         classes=classes,
         input_range=input_range,

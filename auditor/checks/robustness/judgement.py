@@ -10,7 +10,7 @@ from auditor.checks.robustness import pictures
 from auditor.records import EvidenceKind, Judgement
 from auditor.records.certificate import Claim, Proved
 from auditor.statistics import Interval, clopper_pearson
-from auditor.terms import Standard, TopK, written
+from auditor.terms import Affinity, Standard, TopK, written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from auditor.checks.robustness.attacked import AttackedRobustness
     from auditor.checks.robustness.certified import CertifiedRobustness
     from auditor.checks.robustness.certifying import CertifiedRows, Narrowest
+    from auditor.checks.robustness.separating import Conflicts
     from auditor.methods.robustness import Bounds
     from auditor.records.certificate import NetworkProof
     from auditor.spec.check import Check
@@ -27,7 +28,8 @@ class Outcome(NamedTuple):
     """Per selected row, numpy: what is proved and what is refuted at each radius.
 
     `vra_radius`: the label's guarantee is proved up to here. `broken_at`: it is known to fail from here on; 0 if wrong
-    already.
+    already. `radii` [rows, sizes]: the certified radius of each set of highest classes, 0 where the guarantee does not
+    admit it; `holds` [rows, sizes]: whether it is admitted and holds the label.
     """
 
     label: np.ndarray
@@ -39,9 +41,16 @@ class Outcome(NamedTuple):
     broken_at: np.ndarray
     k: np.ndarray
     robust_set: np.ndarray
+    radii: np.ndarray
+    holds: np.ndarray
 
     def proved(self, epsilon: float) -> np.ndarray:
         return (self.vra_radius >= epsilon) & (self.vra_radius > 0)
+
+    def proved_by(self, epsilon: float, size: int) -> np.ndarray:
+        """As `proved`, were sets of more than `size` classes not admitted."""
+        radii = self.radii[:, :size]
+        return (self.holds[:, :size] & (radii >= epsilon) & (radii > 0)).max(axis=1)
 
     def standing(self, epsilon: float) -> np.ndarray:
         return self.broken_at > epsilon
@@ -50,12 +59,14 @@ class Outcome(NamedTuple):
 def certified_judgement(
     check: CertifiedRobustness,
     *,
+    guarantee: Standard | TopK | Affinity,
     certified: CertifiedRows,
     broken_at: np.ndarray,
     bounds: Bounds,
     proof: tuple[NetworkProof, dict[str, np.ndarray]],
     lipschitz_lower: float,
     narrowest: Narrowest,
+    conflicts: Conflicts,
     index: np.ndarray,
     classes: tuple[str, ...],
     input_range: tuple[float, float] | None,
@@ -75,11 +86,13 @@ def certified_judgement(
     upper = float(bounds.margins.max())
     metrics: dict[str, Any] = {name: count / n if n else None for name, count in counts.items()}
     metrics |= {"lipschitz_upper": upper, "lipschitz_lower": lipschitz_lower}
+    metrics["vra_ceiling"] = conflicts.ceiling(check.epsilon, n)
     value, interval = _interval(check, counts, n, (lipschitz_lower, upper))
     metric = check.threshold.metric
     drawn = pictures.certified_pictures(
-        check, outcome, bounds=bounds, narrowest=narrowest, index=index, classes=classes, input_range=input_range
-    )
+        check, outcome, bounds=bounds, narrowest=narrowest, conflicts=conflicts, index=index, classes=classes,
+        input_range=input_range, sets=guarantee.sets if isinstance(guarantee, Affinity) else (),
+    )  # fmt: skip
     sets = [[int(j) for j in row.nonzero()[0]] for row in outcome.robust_set]
     points = pa.table(
         {
@@ -106,7 +119,7 @@ def certified_judgement(
         tables={"points": points, **drawn.tables},
         images=drawn.images,
         rests_on=_rests_on(check),
-        limits=_certified_limits(check, counts, n),
+        limits=(*_certified_limits(check, counts, n), *_ceiling(check, metrics["vra_ceiling"])),
         threat_model=f"any perturbation of {_ball(check)}",
         opens_when=_opens(check, interval),
         power=_power(check, n),
@@ -117,7 +130,7 @@ def certified_judgement(
         check=check.name,
         norm=check.norm,
         epsilon=check.epsilon,
-        guarantee=written(check.guarantee),
+        guarantee=written(guarantee),
         arithmetic=check.arithmetic,
         rows=n,
         certified=int(outcome.certified.sum()),
@@ -188,8 +201,11 @@ def attacked_judgement(
 
 
 def _outcome(certified: CertifiedRows, broken_at: np.ndarray) -> Outcome:
+    import torch
+
     certificates = certified.certificates
     assert certificates.vra_radius is not None
+    places = torch.arange(1, certificates.radii.shape[1] + 1)
     return Outcome(
         label=certified.label.numpy(),
         predicted=certified.predicted.numpy(),
@@ -200,6 +216,8 @@ def _outcome(certified: CertifiedRows, broken_at: np.ndarray) -> Outcome:
         broken_at=broken_at,
         k=certificates.k.numpy(),
         robust_set=certificates.robust_set.numpy(),
+        radii=certificates.radii.numpy(),
+        holds=(certificates.admissible & (certified.rank[:, None] < places)).numpy(),
     )
 
 
@@ -283,6 +301,16 @@ def _certified_limits(check: CertifiedRobustness, counts: dict[str, int], n: int
         "Arithmetic on the device that serves the model, if not float64, is not covered.",
     ]
     return tuple(limits)
+
+
+def _ceiling(check: CertifiedRobustness, ceiling: float | None) -> tuple[str, ...]:
+    """What no classifier could do on these rows, where that is less than everything."""
+    if ceiling is None or ceiling == 1.0:
+        return ()
+    return (
+        f"No classifier can be certified right on more than {ceiling:.3f} of these rows: others lie within twice "
+        f"{check.epsilon:g} of a row whose label excludes theirs.",
+    )
 
 
 def _opens(check: Check, interval: Interval | None) -> str | None:

@@ -53,10 +53,12 @@ def draw_curve(evidence: Curve, columns: Columns, *, id: str, title: str, compac
     for line in lines.values():
         placer.obstacles += _dense(line)
     if evidence.stacked:
-        _draw_areas(canvas, frame, evidence, lines)
+        areas = evidence.model_copy(update={"series": tuple(s for s in evidence.series if s.style != "reference")})
+        _draw_areas(canvas, frame, areas, lines)
         draw_axes(canvas, frame, evidence.x, evidence.y, grid=False)
         draw_marks(canvas, frame, evidence.marks, placer, on_area=True)
-        _name_areas(canvas, frame, evidence, lines, placer)
+        _name_areas(canvas, frame, areas, lines, placer)
+        _draw_limits(canvas, evidence, lines, placer)
         return canvas
     draw_axes(canvas, frame, evidence.x, evidence.y)
     if evidence.diagonal is not None:
@@ -155,6 +157,16 @@ def _draw_areas(canvas: Canvas, frame: Frame, evidence: Curve, lines: Mapping[st
             canvas.hatch_area(area, "alert")
         canvas.polyline(line, "ink" if series.style != "data" else "data", 1.25)
         below = line
+
+
+def _draw_limits(canvas: Canvas, evidence: Curve, lines: Mapping[str, list[Point]], placer: Placer) -> None:
+    """Reference lines over the areas, each with its name along it."""
+    colour, thick, dash = LINES["reference"]
+    for series in evidence.series:
+        if series.style == "reference" and lines[series.y]:
+            canvas.polyline(lines[series.y], colour, thick, dash=dash)
+            x, y, anchor = placer.along(_dense(lines[series.y]), series.label, 9.5, 400)
+            canvas.text(x, y, series.label, size=9.5, fill="ink2", anchor=anchor, backing=True)
 
 
 def _name_areas(

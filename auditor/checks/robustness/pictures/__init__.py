@@ -1,0 +1,7 @@
+"""The pictures of robustness, one room a subject."""
+
+from auditor.checks.robustness.pictures.attacked import attacked_pictures
+from auditor.checks.robustness.pictures.certified import certified_pictures
+from auditor.checks.robustness.pictures.shared import Pictures, as_image
+
+__all__ = ["Pictures", "as_image", "attacked_pictures", "certified_pictures"]
