@@ -31,8 +31,8 @@ from auditor.methods.robustness.resampling import COPYING, UPSAMPLINGS
 from auditor.methods.robustness.rounding import scaled, unscaled
 
 ELEMENTWISE = 16
-EXACT = (nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Threshold)
-"""Activations that choose between numbers and compute none."""
+EXACT = (nn.ReLU, nn.ReLU6)
+"""Activations that choose between numbers of every precision and compute none."""
 SLACK = 1 + 1e-9
 """Covers the few roundings of the figures themselves."""
 
@@ -75,7 +75,8 @@ def layer_arithmetic(layer: Any, input_shape: tuple[int, ...], output_shape: tup
     at_zero = _at_zero(layer, input_shape)
     if kind in ACTIVATIONS and kind not in EXACT:
         return Arithmetic(max(1.0, ACTIVATIONS[kind](layer)), at_zero, ELEMENTWISE)
-    return Arithmetic(layer_norm_upper(layer, input_shape), at_zero, 0)
+    # A padding constant is itself rounded.
+    return Arithmetic(layer_norm_upper(layer, input_shape), at_zero, 1 if at_zero else 0)
 
 
 def _bias(layer: Any, positions: int) -> float:

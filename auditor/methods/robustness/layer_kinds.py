@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from torch import Tensor, nn
@@ -139,6 +140,8 @@ def _problem(layer: Any, kind: type[nn.Module], input_shape: tuple[int, ...]) ->
         return "flattens the batch", "use start_dim=1"
     if kind is nn.Unflatten and (not isinstance(layer.dim, int) or _axis(layer.dim, input_shape) < 0):
         return f"unflattens dim {layer.dim!r}", "name a dimension after the batch by its number"
+    if kind in PADDINGS and not math.isfinite(getattr(layer, "value", 0.0)):
+        return f"pads with value {layer.value}", "pad with a finite value"
     if kind in UPSAMPLINGS and layer.mode not in INTERPOLATIONS:
         return f"interpolates by {layer.mode!r}", f"use one of {', '.join(INTERPOLATIONS)}"
     if kind in UPSAMPLINGS and len(input_shape) < 2:
