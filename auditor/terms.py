@@ -376,12 +376,15 @@ class Slice:
 
 @dataclass(frozen=True)
 class Pgd:
-    """Projected gradient descent with random restarts; `step` is a share of epsilon, 2.5/steps if absent."""
+    """Projected gradient ascent: `restarts` of them from random starts, then one at each of the `targets` likeliest
+    other classes. None takes more than `steps` steps; `step` is their length as a share of epsilon, adaptive if absent.
+    """
 
     tag: ClassVar[str] = "pgd"
     __pydantic_config__: ClassVar[Any] = STRICT
     steps: PositiveInt = 50
     restarts: PositiveInt = 5
+    targets: NonNegativeInt = 3
     step: Annotated[float, Field(gt=0)] | None = None
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from auditor.errors import CertificateBroken
 from auditor.plan.op import op
 from auditor.spec.builder import Builder, Ref
 from auditor.spec.rows import Rows, Where
-from auditor.terms import Norm, Pgd
+from auditor.terms import Norm, Pgd, TopK
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from auditor.checks.robustness.certifying import CertifiedRows
+    from auditor.methods.robustness import Bounds
     from auditor.methods.robustness.attacks import Adversarial
+
+SWIFT_STEPS = 10
+"""Steps of each of the two ascents at a row that is proved: they can never succeed, and only check on the proof."""
 
 BATCH_ELEMENTS = 64 * 3 * 64 * 64
 """Input values attacked at once."""
@@ -31,6 +36,7 @@ def plan_attack(
     return build.add(
         attack_rows,
         model=build.model(),
+        bounds=build.add(bounds_if_any, model=build.model(), input_shape=build.input_shape, norm=norm),
         logits=build.logits(over, dtype="float64"),
         inputs=build.inputs(over),
         labels=build.labels(over),
@@ -46,9 +52,22 @@ def plan_attack(
 
 
 @op(version=1, device=True)
+def bounds_if_any(*, model: Any, input_shape: tuple[int, ...], norm: Norm) -> Bounds | None:
+    """Lipschitz constants by which an attack spares itself hopeless rows; None where the network has no bound."""
+    from auditor.errors import NotAvailable, Unsupported
+    from auditor.methods.robustness import bound_model
+
+    try:
+        return bound_model(model, input_shape, norm)
+    except (NotAvailable, Unsupported):
+        return None
+
+
+@op(version=2, device=True)
 def attack_rows(
     *,
     model: Any,
+    bounds: Bounds | None,
     logits: Tensor,
     inputs: Tensor,
     labels: Tensor,
@@ -63,34 +82,76 @@ def attack_rows(
     device: str,
     progress: Callable[[int, int], None],
 ) -> Adversarial:
-    """Attacks F^k of the selected rows whose label it holds; the others are lost already. One entry a selected row."""
-    import torch
+    """Attacks F^k of the selected rows whose label it holds; the others are lost already. One entry a selected row.
 
-    from auditor.methods.robustness.attacks import Adversarial, pgd, top_set
+    The whole attack goes to rows whose F^k is not proved to keep within epsilon, two short ascents to the others.
+    """
+    from auditor.methods.robustness.attacks import pgd, top_set
 
     scores = logits[rows]
     worth = top_set(scores, k).gather(1, labels[rows, None])[:, 0]
-    targets = rows[worth]
-    hit = pgd(
-        model,
-        inputs[targets].to(device),
-        epsilon=epsilon,
-        norm=norm,
-        k=k,
-        steps=attack.steps,
-        restarts=attack.restarts,
-        step=attack.step,
-        box=box,
-        seed=seed,
-        rows=targets,
-        batch_size=batch_size,
-        progress=progress,
-    )
-    found = torch.zeros(len(rows), dtype=torch.bool)
-    distance = torch.full((len(rows),), torch.inf, dtype=torch.float64)
-    predicted = scores.argmax(1)
-    found[worth], distance[worth], predicted[worth] = hit.found, hit.distance, hit.predicted
-    return Adversarial(found, distance, predicted, hit.points)
+    proved = _proved(scores, inputs[rows], bounds, epsilon, k)
+    swift = replace(attack, steps=min(attack.steps, SWIFT_STEPS), restarts=1, targets=min(attack.targets, 1))
+    open_rows, proved_rows = (worth & ~proved).nonzero().flatten(), (worth & proved).nonzero().flatten()
+    hits, done = [], 0
+    for chosen, effort in ((open_rows, attack), (proved_rows, swift)):
+        hits.append(
+            pgd(
+                model,
+                inputs[rows[chosen]].to(device),
+                epsilon=epsilon,
+                norm=norm,
+                k=k,
+                steps=effort.steps,
+                restarts=effort.restarts,
+                targets=effort.targets,
+                step=effort.step,
+                box=box,
+                seed=seed,
+                rows=rows[chosen],
+                batch_size=batch_size,
+                progress=_counted(progress, done, len(chosen), int(worth.sum())),
+            )
+        )
+        done += len(chosen)
+    return _gathered((open_rows, proved_rows), hits, scores, inputs[rows])
+
+
+def _proved(scores: Tensor, inputs: Tensor, bounds: Bounds | None, epsilon: float, k: int) -> Tensor:
+    """Whether F^k of each row is proved to keep within epsilon [rows]."""
+    import torch
+
+    from auditor.methods.robustness import certify
+
+    if bounds is None:
+        return torch.zeros(len(scores), dtype=torch.bool)
+    error = bounds.error.at(inputs.flatten(1).double().norm(dim=1))
+    radii = certify(scores, bounds.margins, epsilon, TopK(k), logits_error=error).radii[:, k - 1]
+    return radii >= epsilon
+
+
+def _counted(progress: Callable[[int, int], None], before: int, count: int, total: int) -> Callable[[int, int], None]:
+    """Progress through `count` of `total` rows, `before` of them done, from what an attack on these reports."""
+
+    def report(done: int, whole: int) -> None:
+        progress(before + count * done // whole, total)
+
+    return report
+
+
+def _gathered(chosen: tuple[Tensor, ...], hits: list[Adversarial], scores: Tensor, inputs: Tensor) -> Adversarial:
+    """What attacks on some of the rows found, as one entry a row, with the points in the order of rows."""
+    import torch
+
+    from auditor.methods.robustness.attacks import Adversarial
+
+    found = torch.zeros(len(scores), dtype=torch.bool)
+    distance = torch.full((len(scores),), torch.inf, dtype=torch.float64)
+    predicted, points = scores.argmax(1), inputs.clone()
+    for rows, hit in zip(chosen, hits, strict=True):
+        found[rows], distance[rows], predicted[rows] = hit.found, hit.distance, hit.predicted
+        points[rows[hit.found]] = hit.points
+    return Adversarial(found, distance, predicted, points[found])
 
 
 @op(version=1)

@@ -188,7 +188,7 @@ def attacked_judgement(
         images=drawn.images,
         threat_model=(
             f"white box; perturbations of {_ball(check)}{_within(input_range)}; {_attack(check)}, "
-            "margin and cross-entropy ascents in turn, each success confirmed in float64"
+            "margin and cross-entropy ascents in turn, then that of each target; each success confirmed in float64"
         ),
         rests_on=("Every flip counted is a concrete input on which the float64 forward pass gives another label.",),
         limits=(
@@ -347,4 +347,4 @@ def _within(input_range: tuple[float, float] | None) -> str:
 
 def _attack(check: Any) -> str:
     attack = check.attack
-    return f"PGD with {attack.steps} steps and {attack.restarts} restarts"
+    return f"PGD with {attack.steps} steps, {attack.restarts} restarts and {attack.targets} targets"

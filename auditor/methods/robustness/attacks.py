@@ -1,4 +1,4 @@
-"""Attacks on robustness: projected gradient ascent with restarts, every success confirmed in float64.
+"""Attacks on robustness: ascents of several losses from several starts, every success confirmed in float64.
 
 An attack shows that a set F^k of leading classes is not stable (k = 1: that the prediction is not). It never shows the
 opposite: that nothing was found is a fact about the attack.
@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from auditor.methods.robustness.ascent import climb, march
+from auditor.methods.robustness.ball import Ball, length, per_row
 from auditor.terms import Norm
 
-BISECTIONS = 10
-INSIDE = 1 - 1e-6
-"""Attacks stay this far inside the ball, so that rounding a point to float32 cannot put it outside."""
+BISECTIONS = 12
+"""Halvings of the way from x to a point found, in float32; only its two ends are confirmed."""
+
+NEARLY = 1e-6
+"""A miss in float32 by less than this share of the logits is tried in float64."""
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(logits, F^k(x) as a mask, outsiders by falling logit at x) -> what to ascend [rows]."""
 
 
 class Adversarial(NamedTuple):
@@ -43,6 +51,7 @@ def pgd(
     k: int = 1,
     steps: int = 50,
     restarts: int = 5,
+    targets: int = 3,
     step: float | None = None,
     box: tuple[float, float] | None = None,
     seed: int = 0,
@@ -53,23 +62,25 @@ def pgd(
     """Looks for points within `epsilon` of each of `inputs` (float32, within `box`) whose k highest classes are
     others.
 
-    Even restarts ascend the margin of the best class outside F^k(x) over the worst inside, odd ones −log p(F^k); the
-    first starts at x, the others anywhere in the ball (Madry et al. 2018). A step has length `step` · epsilon, by
-    default 2.5 / steps. What is found is drawn towards x by bisection and confirmed by a float64 forward pass. `rows`
-    number the inputs, so that the random starts of a row do not depend on its batch. Parameters of `model` should not
-    require gradients.
+    `restarts` ascents: the first, from x, of the margin of the best class outside F^k(x) over the worst inside; then,
+    from anywhere in the ball, of −log p(F^k) and of that margin in turn. Then the margin of each of the `targets`
+    highest classes outside over the worst inside. Each takes at most `steps` gradients; steps adapt (`ascent.climb`),
+    or have length `step` · epsilon where that is given. What is found is drawn towards x by bisection and confirmed by
+    a float64 forward pass; rows that fell are attacked no further. `rows` number the inputs, so that the random starts
+    of a row do not depend on its batch. Parameters of `model` should not require gradients.
     """
     double = copy.deepcopy(model).double()
     numbers = torch.arange(len(inputs)) if rows is None else rows
     parts = []
     for start in range(0, len(inputs), batch_size):
         part = slice(start, start + batch_size)
-        search = _Search(model, double, inputs[part], epsilon, norm, k, box)
-        for restart in range(restarts):
-            search.restart(restart, numbers[part], seed, steps, step if step is not None else 2.5 / steps)
+        search = _Search(model, double, Ball(inputs[part], epsilon, norm, box), k)
+        losses = _losses(restarts, min(targets, search.outsiders.shape[1]))
+        for place, loss in enumerate(losses):
+            search.ascend(place, loss, numbers[part], seed, steps, step)
             if progress is not None:
-                done = start * restarts + (restart + 1) * len(inputs[part])
-                progress(done, len(inputs) * restarts)
+                done = start * len(losses) + (place + 1) * len(inputs[part])
+                progress(done, len(inputs) * len(losses))
         parts.append(search.result())
     if not parts:
         empty = torch.empty(0)
@@ -77,111 +88,89 @@ def pgd(
     return Adversarial(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
+def _losses(restarts: int, targets: int) -> list[Loss]:
+    """What each ascent of an attack goes for. Next to the first, the nearest rivals succeed most often."""
+    towards = [partial(_lead_of, rank=rank) for rank in range(targets)]
+    first, *others = [_surprise if place % 2 else _lead for place in range(restarts)]
+    return [first, *towards, *others]
+
+
 class _Search:
     """The state of an attack on one batch: which rows still stand, and the nearest point found for those that fell."""
 
-    def __init__(
-        self, model: nn.Module, double: nn.Module, inputs: Tensor, epsilon: float, norm: Norm, k: int,
-        box: tuple[float, float] | None,
-    ) -> None:  # fmt: skip
-        self.model, self.double, self.inputs = model, double, inputs
-        self.epsilon, self.k, self.box = epsilon, k, box
-        self.norm: Norm = norm
+    def __init__(self, model: nn.Module, double: nn.Module, ball: Ball, k: int) -> None:
+        self.model, self.double, self.ball, self.k = model, double, ball, k
+        inputs = ball.origin
         with torch.no_grad():
             logits = double(inputs.double())
-        self.leading = top_set(logits, k)
-        self.predicted = logits.argmax(1)
+        order = logits.argsort(dim=1, descending=True, stable=True)
+        self.leading, self.outsiders = top_set(logits, k), order[:, k:]
+        self.predicted = order[:, 0]
         self.distance = torch.full((len(inputs),), torch.inf, dtype=torch.float64, device=inputs.device)
-        self.points = inputs.clone()
+        self.found = inputs.clone()
 
-    def restart(self, number: int, rows: Tensor, seed: int, steps: int, step: float) -> None:
-        """One ascent of all rows that still stand."""
-        active = self.distance.isinf().nonzero().flatten()
-        if not len(active):
+    def ascend(self, place: int, loss: Loss, rows: Tensor, seed: int, steps: int, step: float | None) -> None:
+        """One ascent of `loss` by all rows that still stand, the first from x, later ones from random points."""
+        standing = self.distance.isinf().nonzero().flatten()
+        if not len(standing):
             return
-        noise = self._noise(rows[active.to(rows.device)], seed, number)
-        delta = torch.zeros_like(noise) if number == 0 else self._projected(noise, active)
-        for _ in range(steps):
-            gradient, standing = self._gradient(active, delta, margin=number % 2 == 0)
-            if not bool(standing.all()):
-                active, delta, gradient, noise = (each[standing] for each in (active, delta, gradient, noise))
-                if not len(active):
-                    return
-            direction = _steepest(gradient, noise, self.norm)
-            delta = self._projected(delta + step * self.epsilon * direction, active)
-        self._gradient(active, delta, margin=True)
+        ball = self.ball.of(standing)
+        noise = ball.random(rows[standing.to(rows.device)].tolist(), seed, place)
+        start = torch.zeros_like(noise) if place == 0 else noise
+        slope = partial(self._slope, loss)
+        if step is None:
+            climb(self.ball, standing, start, slope, steps=steps, spare=noise)
+        else:
+            march(self.ball, standing, start, slope, steps=steps, step=step, spare=noise)
 
-    def _gradient(self, active: Tensor, delta: Tensor, *, margin: bool) -> tuple[Tensor, Tensor]:
-        """Gradient of the loss at x + δ, and which rows still stand; those that fall are confirmed and recorded."""
-        points = (self.inputs[active] + delta).requires_grad_()
+    def _slope(self, loss: Loss, rows: Tensor, delta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss and gradient at x + δ, and which rows still stand; those that fall are confirmed and recorded."""
+        points = self.ball.of(rows).points(delta).requires_grad_()
+        leading, outsiders = self.leading[rows], self.outsiders[rows]
         with torch.enable_grad():
             logits = self.model(points)
-            lead = _lead(logits, self.leading[active])
-            loss = lead if margin else logits.logsumexp(1) - _masked(logits, self.leading[active]).logsumexp(1)
-            (gradient,) = torch.autograd.grad(loss.sum(), points)
-        # Near-misses in float32 may be hits in float64.
-        hits = lead.detach() >= -1e-6 * logits.detach().abs().amax(1)
+            risen = loss(logits, leading, outsiders)
+            (gradient,) = torch.autograd.grad(risen.sum(), points)
+        lead, logits = _lead(logits.detach(), leading, outsiders), logits.detach()
+        hits = lead >= -NEARLY * logits.abs().amax(1)
         standing = torch.ones_like(hits)
         if bool(hits.any()):
-            fell = self._confirm(active[hits], points.detach()[hits])
-            standing[hits] = ~fell
-        return gradient.detach(), standing
+            standing[hits] = ~self._confirm(rows[hits], points.detach()[hits])
+        return risen.detach().nan_to_num(-torch.inf), gradient, standing
 
     def _confirm(self, rows: Tensor, points: Tensor) -> Tensor:
         """Which of `points` really change F^k within the ball, in float64; records them, drawn towards their inputs."""
-        origin = self.inputs[rows]
         fell = self._try(rows, points)
-        near, far = torch.zeros(len(rows), device=points.device), torch.ones(len(rows), device=points.device)
-        for _ in range(BISECTIONS if bool(fell.any()) else 0):
-            middle = (near + far) / 2
-            between = origin + middle.reshape(-1, *[1] * (origin.ndim - 1)) * (points - origin)
-            hit = self._try(rows[fell], between[fell])
-            far[fell] = torch.where(hit, middle[fell], far[fell])
-            near[fell] = torch.where(hit, near[fell], middle[fell])
+        rows, points = rows[fell], points[fell]
+        if len(rows):
+            origin, leading = self.ball.origin[rows], self.leading[rows]
+            near, far = points.new_zeros(len(rows)), points.new_ones(len(rows))
+            for _ in range(BISECTIONS):
+                middle = (near + far) / 2
+                with torch.no_grad():
+                    logits = self.model(origin + per_row(middle, origin) * (points - origin))
+                hit = (top_set(logits, self.k) != leading).any(1)
+                near, far = torch.where(hit, near, middle), torch.where(hit, middle, far)
+            self._try(rows, origin + per_row(far, origin) * (points - origin))
         return fell
 
     def _try(self, rows: Tensor, points: Tensor) -> Tensor:
-        distance = _length(points.double() - self.inputs[rows].double(), self.norm)
+        distance = length(points.double() - self.ball.origin[rows].double(), self.ball.norm)
         with torch.no_grad():
             logits = self.double(points.double())
-        hit = (top_set(logits, self.k) != self.leading[rows]).any(1) & (distance <= self.epsilon)
+        hit = (top_set(logits, self.k) != self.leading[rows]).any(1) & (distance <= self.ball.epsilon)
         hit &= logits.isfinite().all(1)
+        if self.ball.box is not None:
+            hit &= (points == points.clamp(*self.ball.box)).flatten(1).all(1)
         nearer = hit & (distance < self.distance[rows])
         where = rows[nearer]
-        self.distance[where], self.points[where] = distance[nearer], points[nearer]
+        self.distance[where], self.found[where] = distance[nearer], points[nearer]
         self.predicted[where] = logits.argmax(1)[nearer]
         return hit
 
-    def _projected(self, delta: Tensor, active: Tensor) -> Tensor:
-        """δ brought back into the ball, and x + δ into the box (which only shortens δ)."""
-        limit = self.epsilon * INSIDE
-        if self.norm == "linf":
-            delta = delta.clamp(-limit, limit)
-        else:
-            length = _length(delta, "l2").clamp_min(1e-30)
-            delta = delta * (limit / length).clamp_max(1.0).reshape(-1, *[1] * (delta.ndim - 1))
-        if self.box is None:
-            return delta
-        origin = self.inputs[active]
-        return (origin + delta).clamp(*self.box) - origin
-
-    def _noise(self, rows: Tensor, seed: int, restart: int) -> Tensor:
-        """A random point of the ball for each row, from the row's own generator."""
-        shape = self.inputs.shape[1:]
-        drawn = []
-        for row in rows.tolist():
-            generator = torch.Generator().manual_seed((seed * 1_000_003 + row) * 1009 + restart)
-            noise = torch.randn(shape, generator=generator)
-            reach = torch.rand((), generator=generator)
-            if self.norm == "linf":
-                drawn.append(self.epsilon * (2 * torch.rand(shape, generator=generator) - 1))
-            else:
-                drawn.append(noise * (self.epsilon * reach / noise.norm().clamp_min(1e-30)))
-        return torch.stack(drawn).to(self.inputs)
-
     def result(self) -> Adversarial:
-        found = self.distance.isfinite()
-        return Adversarial(found.cpu(), self.distance.cpu(), self.predicted.cpu(), self.points[found].cpu())
+        fell = self.distance.isfinite()
+        return Adversarial(fell.cpu(), self.distance.cpu(), self.predicted.cpu(), self.found[fell].cpu())
 
 
 def top_set(logits: Tensor, k: int) -> Tensor:
@@ -190,28 +179,24 @@ def top_set(logits: Tensor, k: int) -> Tensor:
     return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, leaders, value=True)
 
 
-def _masked(logits: Tensor, keep: Tensor) -> Tensor:
-    return logits.masked_fill(~keep, -torch.inf)
+def _lead(logits: Tensor, leading: Tensor, outsiders: Tensor) -> Tensor:
+    """By how much the best class outside F^k(x) leads the worst inside; positive once F^k has changed."""
+    return _only(logits, ~leading).amax(1) - _worst(logits, leading)
 
 
-def _lead(logits: Tensor, leading: Tensor) -> Tensor:
-    """By how much the best class outside leads the worst inside; positive once F^k has changed."""
-    return _masked(logits, ~leading).amax(1) - logits.masked_fill(~leading, torch.inf).amin(1)
+def _lead_of(logits: Tensor, leading: Tensor, outsiders: Tensor, *, rank: int) -> Tensor:
+    """The same for one class outside, by its rank among them at x."""
+    return logits.gather(1, outsiders[:, rank : rank + 1])[:, 0] - _worst(logits, leading)
 
 
-def _length(delta: Tensor, norm: Norm) -> Tensor:
-    flat = delta.flatten(1)
-    return flat.abs().amax(1) if norm == "linf" else flat.norm(dim=1)
+def _surprise(logits: Tensor, leading: Tensor, outsiders: Tensor) -> Tensor:
+    """−log p(F^k(x))."""
+    return logits.logsumexp(1) - _only(logits, leading).logsumexp(1)
 
 
-def _steepest(gradient: Tensor, noise: Tensor, norm: Norm) -> Tensor:
-    """The direction of length 1 along which the loss grows fastest; a random one where the gradient vanishes."""
-    gradient = torch.where(gradient.isfinite(), gradient, 0.0)
-    length = gradient.flatten(1).norm(dim=1)
-    flat = (length <= 1e-30).reshape(-1, *[1] * (gradient.ndim - 1))
-    gradient = torch.where(flat, noise, gradient)
-    if norm == "linf":
-        return gradient.sign()
-    # Two steps, since the square of a small gradient underflows.
-    gradient = gradient / gradient.flatten(1).abs().amax(1).clamp_min(1e-38).reshape(flat.shape)
-    return gradient / gradient.flatten(1).norm(dim=1).clamp_min(1e-30).reshape(flat.shape)
+def _only(logits: Tensor, kept: Tensor) -> Tensor:
+    return logits.masked_fill(~kept, -torch.inf)
+
+
+def _worst(logits: Tensor, leading: Tensor) -> Tensor:
+    return logits.masked_fill(~leading, torch.inf).amin(1)

@@ -10,6 +10,7 @@ from torch import nn
 
 from auditor.methods.robustness import TopK, bound_model, certify
 from auditor.methods.robustness.attacks import pgd, top_set
+from auditor.methods.robustness.ball import INSIDE, Ball, length
 from auditor.methods.training.layers import MinMax, orthogonal_
 
 
@@ -88,12 +89,58 @@ def test_what_is_found_holds_in_float64_within_ball_and_box():
     assert float(points.min()) >= 0
     assert float(points.max()) <= 1
     distance = (points - origin).flatten(1).norm(dim=1)
-    assert torch.equal(distance, found.distance[found.found])
+    torch.testing.assert_close(distance, found.distance[found.found], rtol=1e-14, atol=0)
     assert bool((distance <= 0.4).all())
     double = model.double()
     assert not bool((double(points).argmax(1) == double(origin).argmax(1)).any())
     assert torch.equal(double(points).argmax(1), found.predicted[found.found])
     assert bool((found.distance[~found.found] == math.inf).all())
+
+
+def by_bisection(wanted, origin, epsilon, box):
+    """The projection's closed form s·δ clamped to the box, with s found by bisection in float64."""
+    low, high = box[0] - origin, box[1] - origin
+    shrunk = lambda s: (s * wanted).clamp(low, high)  # noqa: E731
+    small, large = 0.0, 1.0
+    if shrunk(1.0).norm() <= epsilon:
+        return shrunk(1.0)
+    for _ in range(200):
+        middle = (small + large) / 2
+        small, large = (small, middle) if shrunk(middle).norm() > epsilon else (middle, large)
+    return shrunk(small)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([1e-4, 0.3, 2.0, 50.0]), st.sampled_from([0.05, 0.5, 3.0]))
+def test_projection_gives_the_nearest_point_of_ball_and_box(seed, size, epsilon):
+    generator = torch.Generator().manual_seed(seed)
+    origin = torch.rand(4, 30, generator=generator).round(decimals=1)
+    wanted = size * torch.randn(4, 30, generator=generator)
+    found = Ball(origin, epsilon, "l2", (0.0, 1.0)).project(wanted)
+    assert bool((length(found.double(), "l2") <= epsilon).all())
+    for row in range(4):
+        exact = by_bisection(wanted[row].double(), origin[row].double(), epsilon * INSIDE, (0.0, 1.0))
+        torch.testing.assert_close(found[row].double(), exact, rtol=1e-3, atol=1e-5)
+
+
+def test_projection_of_steps_too_small_to_square():
+    delta = Ball(torch.zeros(1, 4), 1e-30, "l2", None).project(torch.full((1, 4), 1e-25))
+    torch.testing.assert_close(delta.double().norm(), torch.tensor(1e-30).double(), rtol=1e-4, atol=0)
+
+
+def test_a_rival_behind_the_nearest_one_is_found():
+    """The runner-up rises everywhere but never past the leader; the third class would win, and only it is asked for."""
+
+    class Rivals(nn.Module):
+        def forward(self, x):
+            first = torch.zeros_like(x[:, 0])
+            second = -0.1 - 1.0 * (x[:, 0] - 0.2).square()
+            third = -1.0 + 1.5 * x[:, 1]
+            return torch.stack((first, second, third), 1)
+
+    x = torch.zeros(5, 2)
+    assert not bool(pgd(Rivals(), x, epsilon=1.0, restarts=1, targets=1).found.any())
+    assert bool(pgd(Rivals(), x, epsilon=1.0, restarts=1, targets=2).found.all())
 
 
 def test_rows_are_attacked_alike_whatever_their_batch():
@@ -135,7 +182,7 @@ def test_progress_reaches_its_total():
         batch_size=4,
         progress=lambda *at: seen.append(at),
     )
-    assert seen[-1] == (18, 18)
+    assert seen[-1] == (9 * 4, 9 * 4)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 

@@ -1,0 +1,126 @@
+"""Perturbations of bounded norm that keep inputs inside their box: projection, directions, random points."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from auditor.terms import Norm
+
+INSIDE = 1 - 1e-6
+"""Points stay this far inside the ball, so that rounding one to float32 cannot put it outside."""
+
+NEWTON = 12
+"""Steps of the projection: each settles which further coordinates touch the box, and a few do."""
+
+
+class Ball(NamedTuple):
+    """All x + δ with ‖δ‖ ≤ `epsilon` in `norm` and x + δ within `box`, one such set for each x of `origin`."""
+
+    origin: Tensor
+    epsilon: float
+    norm: Norm
+    box: tuple[float, float] | None
+
+    def of(self, rows: Tensor) -> Ball:
+        """The balls around these rows alone."""
+        return self._replace(origin=self.origin[rows])
+
+    def points(self, delta: Tensor) -> Tensor:
+        """x + δ, rounded into the box."""
+        points = self.origin + delta
+        return points if self.box is None else points.clamp(*self.box)
+
+    def project(self, delta: Tensor) -> Tensor:
+        """The nearest δ [rows, *input] of the ball, in the 2-norm.
+
+        In ℓ∞ ball and box are intervals, and clamping is exact. In ℓ₂ the nearest δ is s·δ clamped to the box, for the
+        largest s ≤ 1 within the ball; ‖clamped s·δ‖² is concave and piecewise linear in s², so Newton's method climbs
+        to it from below and never leaves the ball on the way.
+        """
+        limit = self.epsilon * INSIDE
+        if self.norm == "linf":
+            return self._boxed(delta.clamp(-limit, limit))
+        boxed = self._boxed(delta)
+        outside = (length(boxed, "l2") > limit).nonzero().flatten()
+        if len(outside):
+            boxed[outside] = self.of(outside)._shortened(delta[outside], limit)
+        return boxed
+
+    def _boxed(self, delta: Tensor) -> Tensor:
+        if self.box is None:
+            return delta.clone()
+        low, high = self.box
+        return torch.minimum(torch.maximum(delta, low - self.origin), high - self.origin)
+
+    def _shortened(self, delta: Tensor, limit: float) -> Tensor:
+        # In units of the largest coordinate, since squares of small ones underflow.
+        largest = per_row(delta.flatten(1).abs().amax(1), delta)
+        unit = delta / largest
+        ball = self._replace(origin=self.origin / largest, box=None)
+        reach = limit / largest
+        square = per_row(reach.flatten().square() / unit.flatten(1).square().sum(1), delta)
+        if self.box is None:
+            return square.sqrt() * delta
+        low, high = (edge / largest - ball.origin for edge in self.box)
+        for _ in range(NEWTON):
+            scaled = square.sqrt() * unit
+            clamped = torch.minimum(torch.maximum(scaled, low), high)
+            free = torch.where(clamped == scaled, unit, 0.0).flatten(1).square().sum(1)
+            missing = reach.flatten().square() - clamped.flatten(1).square().sum(1)
+            gained = torch.where(free > 0, missing.clamp_min(0) / free.clamp_min(1e-30), 0.0)
+            square = (square + per_row(gained, delta)).clamp_max(1.0)
+            if bool((gained <= 1e-7 * square.flatten()).all()):
+                break
+        return self._boxed(square.sqrt() * delta)
+
+    def random(self, numbers: list[int], seed: int, start: int) -> Tensor:
+        """A random δ [rows, *input] within the ball, in ℓ₂ of random direction and length.
+
+        Each row draws from a generator of its own, named by `seed`, its number and `start`, so that its draw does not
+        depend on the batch.
+        """
+        shape = self.origin.shape[1:]
+        drawn = []
+        for number in numbers:
+            generator = torch.Generator().manual_seed((seed * 1_000_003 + number) * 1009 + start)
+            if self.norm == "linf":
+                drawn.append(self.epsilon * (2 * torch.rand(shape, generator=generator) - 1))
+            else:
+                noise = torch.randn(shape, generator=generator)
+                reach = self.epsilon * torch.rand((), generator=generator)
+                drawn.append(noise * (reach / noise.norm().clamp_min(1e-30)))
+        return self.project(torch.stack(drawn).to(self.origin)) if drawn else torch.zeros_like(self.origin)
+
+
+def length(delta: Tensor, norm: Norm) -> Tensor:
+    """‖δ‖ of each row [rows]."""
+    flat = delta.flatten(1)
+    largest = flat.abs().amax(1)
+    if norm == "linf":
+        return largest
+    # In units of the largest coordinate, since squares of small ones underflow.
+    return largest * (flat / largest.clamp_min(torch.finfo(flat.dtype).tiny)[:, None]).norm(dim=1)
+
+
+def steepest(gradient: Tensor, norm: Norm, *, otherwise: Tensor | None = None) -> Tensor:
+    """The direction of length 1 along which a function of this gradient grows fastest [rows, *input].
+
+    Where the gradient vanishes it is that of `otherwise`, or 0 without one.
+    """
+    gradient = torch.where(gradient.isfinite(), gradient, 0.0)
+    if otherwise is not None:
+        flat = gradient.flatten(1).abs().amax(1) <= 1e-30
+        gradient = torch.where(per_row(flat, gradient), otherwise, gradient)
+    if norm == "linf":
+        return gradient.sign()
+    # Two steps, since the square of a small gradient underflows.
+    gradient = gradient / per_row(gradient.flatten(1).abs().amax(1).clamp_min(1e-38), gradient)
+    return gradient / per_row(gradient.flatten(1).norm(dim=1).clamp_min(1e-30), gradient)
+
+
+def per_row(values: Tensor, like: Tensor) -> Tensor:
+    """[rows] as [rows, 1, ...], to be multiplied into a batch."""
+    return values.reshape(-1, *[1] * (like.ndim - 1))
