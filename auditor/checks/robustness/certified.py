@@ -17,12 +17,14 @@ from auditor.checks.robustness.certifying import (
     observe_lipschitz,
 )
 from auditor.checks.robustness.separating import Conflicts, pair_conflicts
+from auditor.checks.robustness.smoothing import plan_smoothing
 from auditor.checks.robustness.stating import state_proof
 from auditor.plan.op import op
 from auditor.records import Judgement
 from auditor.spec.builder import Builder, Ref
 from auditor.spec.check import Check
 from auditor.spec.guarantee import Guarantee, resolve
+from auditor.spec.method import Crown, Lipschitz, Method, Smoothing
 from auditor.terms import Affinity, Attack, Norm, Pgd, Standard, TopK
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class CertifiedRobustness(Check):
     norm: Norm = "l2"
     epsilon: PositiveFloat
     guarantee: Guarantee = Standard()
+    method: Method = Lipschitz()
     arithmetic: Literal["real", "float32"] = "real"
     attack: Attack = Pgd()
 
@@ -57,6 +60,10 @@ class CertifiedRobustness(Check):
         if self.threshold.metric == "lipschitz_upper":
             return (
                 f"No margin between two classes changes faster, per unit of {norm_text(self.norm)} norm, than allowed."
+            )
+        if isinstance(self.method, Smoothing):
+            return (
+                f"The model's majority vote under noise is right and stays the same under every perturbation of {ball}."
             )
         match self.guarantee:
             case TopK(k=k):
@@ -68,17 +75,36 @@ class CertifiedRobustness(Check):
         return f"{what} under every perturbation of {ball}."
 
     def unavailable(self) -> tuple[str, ...]:
+        if isinstance(self.method, Smoothing):
+            return self._beyond_smoothing()
         missing = []
+        if isinstance(self.method, Crown):
+            missing.append("method: crown (needs bounds by linear relaxation, which come later; use smoothing)")
         if self.norm != "l2":
             missing.append(f"norm: {self.norm} (l2 is available)")
         if self.arithmetic != "real":
             missing.append(f"arithmetic: {self.arithmetic} (real is available)")
         return tuple(missing)
 
+    def _beyond_smoothing(self) -> tuple[str, ...]:
+        """What this check asks of smoothing that smoothing does not give."""
+        missing = []
+        if self.norm != "l2":
+            missing.append(f"norm: {self.norm} by smoothing (Gaussian noise certifies l2)")
+        if self.guarantee != Standard():
+            missing.append("a guarantee other than standard by smoothing")
+        if self.arithmetic != "real":
+            missing.append(f"arithmetic: {self.arithmetic} by smoothing")
+        if self.threshold.metric not in ("vra", "clean_accuracy", "rejection_rate"):
+            missing.append(f"metric: {self.threshold.metric} by smoothing (vra is available)")
+        return tuple(missing)
+
     def rows_needed(self, rows: int) -> int | None:
         return shares_needed(self, rows) if self.threshold.metric != "lipschitz_upper" else None
 
     def plan(self, build: Builder) -> Ref[Judgement]:
+        if isinstance(self.method, Smoothing):
+            return plan_smoothing(build, self, self.method)
         over = self.over
         assert over is not None
         rows, labels, inputs = build.selected(over, self.where), build.labels(over), build.inputs(over)
