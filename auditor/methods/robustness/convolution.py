@@ -20,7 +20,6 @@ taking frequencies in batches, and the error is that of one inner product instea
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -181,12 +180,11 @@ def _phases(axes: tuple[Axis, ...], lengths: tuple[int, ...], *, batch: int, dev
         position = axis.dilation * np.arange(axis.taps)[None, None, :]
         factors.append(torch.from_numpy(roots_of_unity(length)[(frequency * position) % length]).to(device))
     bases = [factor.shape[0] for factor in factors]
-    grid = itertools.product(*(range(base) for base in bases))
-    chosen = torch.tensor(
-        [ω for ω in grid if ω <= tuple(-w % base for w, base in zip(ω, bases, strict=True))],
-        dtype=torch.int64,
-        device=device,
-    )
+    frequencies = torch.cartesian_prod(*(torch.arange(base) for base in bases)).reshape(-1, len(bases))
+    mirrored = torch.zeros(len(frequencies), dtype=torch.int64)
+    for place, base in enumerate(bases):
+        mirrored = mirrored * base + -frequencies[:, place] % base
+    chosen = frequencies[torch.arange(len(frequencies)) <= mirrored].to(device)
     for part in chosen.split(batch):
         phases = factors[0][part[:, 0]]
         for place, factor in enumerate(factors[1:], start=1):
