@@ -28,7 +28,7 @@ UNROLLED = 3000
 
 class Case(NamedTuple):
     name: str
-    layer: nn.Linear | nn.Conv2d
+    layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d
     shape: tuple[int, ...]
 
 
@@ -46,6 +46,7 @@ def cases(*, large: bool) -> list[Case]:
         Case("dense 1024×4096", nn.Linear(4096, 1024), (4096,)),
         Case("3×3, 8→8 on 16²", nn.Conv2d(8, 8, 3, padding=1), (8, 16, 16)),
         Case("4×4 stride 2, 8→16 on 16²", nn.Conv2d(8, 16, 4, 2, 1), (8, 16, 16)),
+        Case("4×4 transposed, stride 2, 16→8 on 8²", nn.ConvTranspose2d(16, 8, 4, 2, 1), (16, 8, 8)),
         Case("3×3 circular, 8→8 on 16²", nn.Conv2d(8, 8, 3, padding=1, padding_mode="circular"), (8, 16, 16)),
         Case("3×3 dilated 2, 8→8 on 16²", nn.Conv2d(8, 8, 3, padding=2, dilation=2), (8, 16, 16)),
         Case("3×3 in 4 groups, 16→16 on 12²", nn.Conv2d(16, 16, 3, padding=1, groups=4), (16, 12, 12)),
@@ -75,6 +76,8 @@ def every_eigenvalue(case: Case) -> float:
     if isinstance(case.layer, nn.Linear):
         gram = weight @ weight.T if weight.shape[0] <= weight.shape[1] else weight.T @ weight
         return float(torch.linalg.eigvalsh(gram)[-1].sqrt())
+    if isinstance(case.layer, nn.ConvTranspose2d):
+        return math.nan
     plain = case.layer.padding_mode == "zeros" and case.layer.stride == case.layer.dilation == (1, 1)
     if case.layer.groups > 1 or not plain:
         return math.nan
