@@ -1,86 +1,106 @@
-"""How far logits computed in float64 can lie from the network's real-number logits: δ₆₄ of a certificate.
+"""How far computed logits can lie from the network's real-number logits: what rounding may take from a margin.
 
 A layer takes a computed value x̂, ‖x̂ − x‖ ≤ e, to e' ≤ σ·e + γ_{n+2}(‖|W|‖·‖x̂‖ + ‖b‖) + underflow (Higham 3.5; n
 terms a sum, any summation order, fused or not), with σ the layer's Lipschitz bound. ‖x̂‖ is bounded by the same
-recursion from the norm of the input, so that the result is one line e ≤ slope·‖x‖ + offset for all inputs. Presumes
-direct or im2col convolution, as torch computes in float64; elementwise functions are taken to be within 16 units of
-the exact value.
+recursion from the norm of the input, so that the result is one line e ≤ slope·‖x‖ + offset for all inputs: at x, and
+at every neighbour, whose norm is at most ‖x‖ + ε. Sums and concatenations join the errors of their terms.
+
+`real` speaks of float64 logits at x alone: δ₆₄. `float32` speaks of two evaluations: the float64 logits at x, from
+which margins are read, and the float32 logits at a neighbour x', which are to have the same order. With e₆₄ and e₃₂
+their lines, the computed lead of j over i at x' is at least the computed lead at x less K_ji‖x − x'‖ less
+√2·(e₆₄(‖x‖) + e₃₂(‖x‖ + ‖x − x'‖)); so e₃₂'s slope is also what each unit of distance costs (`growth`).
+
+Presumes direct or im2col convolution: no Winograd, no FFT, no TF32.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from auditor.methods.robustness.arithmetic import layer_arithmetic
-from auditor.methods.robustness.chain import Step
-from auditor.methods.robustness.elementary import Abs, PrependZero, Reshape, Scale
-from auditor.methods.robustness.operator_norms import layer_norm_upper
-from auditor.methods.robustness.rounding import gamma
+from auditor.errors import Unsupported
+from auditor.methods.robustness.graph import Network, Node
+from auditor.methods.robustness.layer_error import DOUBLE, SINGLE, Line, Precision, layer_error
+from auditor.methods.robustness.rounding import multiply_up
 
-SUBNORMAL = 2.0**-1060
+Arithmetic = Literal["real", "float32"]
+
 SLACK = 1 + 1e-9
 """Covers the roundings of this recursion itself: fewer than 10⁶ operations on non-negative numbers, each off by u."""
 
+Known = Mapping[tuple[int, tuple[int, ...]], float]
+"""Lipschitz bounds in the 2-norm already proved, by the layer's id and input shape."""
+
 
 class EvaluationError(NamedTuple):
-    """‖computed logits − exact logits‖₂ ≤ `slope` · ‖x‖₂ + `offset` for every input x."""
+    """‖computed logits − exact logits‖₂ ≤ `slope` · ‖x‖₂ + `offset` for every input x with ‖x‖₂ ≤ `limit`, beyond
+    which something might overflow.
+    """
 
     slope: float
     offset: float
+    limit: float = math.inf
 
     def at(self, input_norms: Tensor) -> Tensor:
         """The bound for inputs of these 2-norms, float64 [batch]."""
-        return (self.slope * input_norms.double() + self.offset) * SLACK
+        norms = input_norms.double()
+        return torch.where(norms <= self.limit, (self.slope * norms + self.offset) * SLACK, torch.inf)
 
 
-class _Line(NamedTuple):
-    """slope · ‖x‖ + offset."""
+def evaluation_error(
+    network: Network, known: Known | None = None, arithmetic: Arithmetic = "real", *, model: nn.Module | None = None
+) -> tuple[EvaluationError, float]:
+    """The error to subtract at x, and how much it grows per unit of a neighbour's distance in the 2-norm.
 
-    slope: float
-    offset: float
-
-    def __mul__(self, factor: float) -> _Line:  # type: ignore[override]
-        return _Line(self.slope * factor, self.offset * factor)
-
-    def plus(self, other: _Line | float) -> _Line:
-        if isinstance(other, _Line):
-            return _Line(self.slope + other.slope, self.offset + other.offset)
-        return _Line(self.slope, self.offset + other)
-
-
-Known = Mapping[tuple[int, tuple[int, ...]], float]
-"""Lipschitz bounds already proved, by the layer's id and input shape."""
-
-
-def evaluation_error(steps: tuple[Step, ...], known: Known | None = None) -> EvaluationError:
-    """The error of running `steps` one after the other in float64 on inputs that are exact in float64."""
-    size, error = _Line(1.0, 0.0), _Line(0.0, 0.0)
-    for step in steps:
-        stretch, mass, constant, relative = _layer(step, known or {})
-        entries = math.sqrt(math.prod(step.output_shape))
-        computed = size.plus(error)
-        fresh = (computed * mass).plus(constant) * relative
-        error = (error * stretch).plus(fresh).plus(SUBNORMAL * entries)
-        size = (size * stretch).plus(constant)
-    return EvaluationError(error.slope * SLACK, error.offset * SLACK)
+    Raises Unsupported under `float32` for a layer whose float32 form has no stated accuracy, and where a tensor of
+    `model` is not held exactly by float32: the float32 network would be another one.
+    """
+    double = _propagated(network, known or {}, DOUBLE)
+    if arithmetic == "real":
+        return double, 0.0
+    if model is not None:
+        _check_held(model)
+    single = _propagated(network, known or {}, SINGLE)
+    slope, offset = (double.slope + single.slope) * SLACK, (double.offset + single.offset) * SLACK
+    # A neighbour may be as long again as x before anything overflows.
+    return EvaluationError(slope, offset, single.limit / 2), multiply_up(single.slope, SLACK)
 
 
-def _layer(step: Step, known: Known) -> tuple[float, float, float, float]:
-    """(Lipschitz bound, norm of the absolute values, norm of the output at 0, relative rounding error) of a layer."""
-    layer = step.layer
-    entries = math.prod(step.output_shape)
-    if isinstance(layer, Scale):
-        factor = float(layer.scale.abs().max())
-        shift = float(layer.shift.abs().max()) * math.sqrt(entries)
-        return factor * SLACK, factor, shift * SLACK, gamma(6)
-    if isinstance(layer, (Abs, Reshape, PrependZero)):
-        return 1.0, 1.0, 0.0, 0.0
-    stretch = known.get((id(layer), step.input_shape))
-    if stretch is None:
-        stretch = layer_norm_upper(layer, step.input_shape, node=step.name)
-    mass, at_zero, terms = layer_arithmetic(layer, step.input_shape, step.output_shape)
-    return stretch, mass, at_zero, gamma(terms)
+def _check_held(model: nn.Module) -> None:
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.dtype == torch.float64 and not torch.equal(tensor.float().double(), tensor):
+            raise Unsupported(
+                f"`{name}` is not exact in float32, so the float32 network is another one",
+                node=name,
+                remedy="save the model in float32, or use arithmetic: real",
+            )
+
+
+def _propagated(network: Network, known: Known, precision: Precision) -> EvaluationError:
+    """The error of running `network` in `precision` on inputs that are exact in it."""
+    sizes, errors = [Line(1.0, 0.0)], [Line(0.0, 0.0)]
+    limit = math.inf
+    for node in network.nodes[1:]:
+        size, error = _joined(node, [sizes[each] for each in node.inputs], [errors[each] for each in node.inputs])
+        layer = layer_error(node, known, precision)
+        entries = math.sqrt(math.prod(node.output_shape))
+        within = size.plus(error).times(layer.mass).plus(layer.constant)
+        limit = min(limit, within.below(precision.largest))
+        errors.append(error.times(layer.stretch).plus(within.times(layer.relative)).plus(precision.tiny * entries))
+        sizes.append(size.times(layer.stretch).plus(layer.at_zero))
+    return EvaluationError(errors[-1].slope * SLACK, errors[-1].offset * SLACK, limit)
+
+
+def _joined(node: Node, sizes: list[Line], errors: list[Line]) -> tuple[Line, Line]:
+    """Bounds on the norm of what `node` takes, and on its error: of several values that of all of them together."""
+    return _together(sizes), _together(errors)
+
+
+def _together(lines: list[Line]) -> Line:
+    if len(lines) == 1:
+        return lines[0]
+    return Line(math.hypot(*(line.slope for line in lines)), math.hypot(*(line.offset for line in lines)))

@@ -1,106 +1,184 @@
 """Linear neighbours taken together, where that makes the bound smaller and costs nothing.
 
 Batch normalisation in eval mode and input normalisation multiply each channel by a constant. Folded into the dense or
-convolutional layer before or after it, only the product's norm counts: ‖D·W‖ ≤ ‖D‖·‖W‖, often far below.
+convolutional layer before or after it, only the product's norm counts: ‖D·W‖ ≤ ‖D‖·‖W‖, often far below. Linear
+branches that leave one value and are summed become one kernel (`merging`), selections of one value that are
+concatenated one selection.
+
+A piece that others take too is kept beside its folded form; what no path to the logits needs is dropped at the end.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+import math
+from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
-from auditor.methods.robustness.chain import Step
-from auditor.methods.robustness.elementary import Abs, PrependZero, Reshape, Scale
+from auditor.methods.robustness.elementary import Concatenation, Scale, Selection, Sum
+from auditor.methods.robustness.graph import Network, Node
+from auditor.methods.robustness.merging import merge
 from auditor.methods.robustness.operator_norms import (
     CONVOLUTIONS,
-    DROPOUTS,
     NORMALIZATION_ERROR,
     NORMALIZATIONS,
+    REARRANGEMENTS,
+    convolution_axes,
     exact_type,
-    layer_norm_upper,
     normalization_scale,
 )
+from auditor.methods.robustness.pieces import SMALLEST, Piece
 from auditor.methods.robustness.rounding import UNIT, add_up, multiply_up
+from auditor.terms import Norm
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A layer as it enters the bound: its weight (None where it has none) within a relative `entry_error` of the true
-    one.
-
-    `scale`: the factor of each entry, for a piece that only scales.
-    """
-
-    name: str
-    layer: Any
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    weight: Tensor | None = None
-    scale: Tensor | None = None
-    entry_error: float = 0.0
-
-    @property
-    def dense(self) -> bool:
-        return exact_type(self.layer) is nn.Linear
-
-    @property
-    def transparent(self) -> bool:
-        """Whether distances pass through it as they are: every entry stays in place, up to a constant."""
-        kind = exact_type(self.layer)
-        if self.scale is not None:
-            return self.entry_error == 0.0
-        return kind is nn.Identity or kind in DROPOUTS or (kind is nn.Flatten and self.input_shape == self.output_shape)
-
-    def lipschitz_upper(self) -> float:
-        """Never below the piece's Lipschitz constant in the 2-norm."""
-        if self.scale is not None:
-            return add_up(multiply_up(float(self.scale.abs().max()), add_up(1.0, self.entry_error)), SUBNORMAL)
-        if isinstance(self.layer, (Abs, PrependZero, Reshape)):
-            return 1.0
-        return layer_norm_upper(
-            self.layer, self.input_shape, weight=self.weight, entry_error=self.entry_error, node=self.name
-        )
+def fold(network: Network, norm: Norm = "l2") -> tuple[Piece, ...]:
+    """The pieces of a network, in an order in which inputs come first; the last one gives the logits."""
+    folding = _Folding(network.nodes[0].output_shape, norm)
+    places = [-1]
+    for node in network.nodes[1:]:
+        places.append(folding.add(node, tuple(places[each] for each in node.inputs)))
+    return _needed(folding.pieces, places[-1])
 
 
-def fold(steps: tuple[Step, ...]) -> tuple[Piece, ...]:
-    """The pieces of a chain, with every scaling folded into a neighbouring weight where there is one."""
-    pieces: list[Piece] = []
-    for piece in map(_piece, steps):
-        if piece.transparent:
-            continue
-        last = pieces[-1] if pieces else None
+class _Folding:
+    """Pieces so far; a place of −1 is the network's input."""
+
+    def __init__(self, input_shape: tuple[int, ...], norm: Norm) -> None:
+        self.input_shape = input_shape
+        self.norm: Norm = norm
+        self.pieces: list[Piece] = []
+
+    def add(self, node: Node, inputs: tuple[int, ...]) -> int:
+        """The place of the piece that gives `node`'s value."""
+        piece = _piece(node, inputs)
+        if isinstance(node.layer, Sum):
+            return self._sum(piece, node.layer.signs)
+        if isinstance(node.layer, Concatenation):
+            return self._concatenation(piece, node.layer.dim)
+        return inputs[0] if piece.transparent else self._single(piece)
+
+    def _append(self, piece: Piece) -> int:
+        self.pieces.append(piece)
+        return len(self.pieces) - 1
+
+    def _single(self, piece: Piece) -> int:
+        before = self.pieces[piece.inputs[0]] if piece.inputs[0] >= 0 else None
+        if before is None:
+            return self._append(piece)
         merged = None
-        if last is not None and last.weight is not None and piece.scale is not None:
-            merged = _after(last, piece)
-        elif last is not None and last.scale is not None and piece.weight is not None:
-            merged = _before(piece, last)
-        elif last is not None and last.scale is not None and isinstance(piece.layer, (nn.Flatten, Reshape)):
-            # Row-major rearrangement: scaling before it is the rearranged scaling after it.
+        if before.weight is not None and piece.scale is not None:
+            merged = _after(before, piece)
+        elif before.scale is not None and piece.weight is not None:
+            merged = _before(piece, before)
+        elif isinstance(before.layer, Selection) and isinstance(piece.layer, Selection):
+            index = torch.where(piece.layer.index < 0, -1, before.layer.index[piece.layer.index.clamp_min(0)])
+            layer = Selection(index, piece.output_shape)
+            merged = replace(piece, layer=layer, inputs=before.inputs, input_shape=before.input_shape, index=index)
+        elif before.scale is not None and piece.index is not None:
+            # Entries move alike before and after they are scaled; what is filled in takes any factor.
+            scale = before.scale.flatten()[piece.index.clamp_min(0)].reshape(piece.output_shape)
+            place = self._append(replace(piece, inputs=before.inputs))
             shape = piece.output_shape
-            moved = replace(last, scale=last.scale.reshape(shape), input_shape=shape, output_shape=shape)
-            pieces[-1:] = [piece, moved]
-            continue
-        if merged is None:
-            pieces.append(piece)
-        else:
-            pieces[-1] = merged
-    return tuple(pieces)
+            return self._append(replace(before, scale=scale, inputs=(place,), input_shape=shape, output_shape=shape))
+        return self._append(piece if merged is None else merged)
+
+    def _sum(self, piece: Piece, signs: tuple[int, ...]) -> int:
+        """Terms that are linear in one value are merged; a sum of what is left, if that is more than one."""
+        terms: list[tuple[int, int]] = []
+        for sign, place in zip(signs, piece.inputs, strict=True):
+            for number, (other_sign, other) in enumerate(terms):
+                merged = self._merged(piece, (other_sign, other), (sign, place))
+                if merged is not None:
+                    terms[number] = (1, self._append(merged))
+                    break
+            else:
+                terms.append((sign, place))
+        if len(terms) == 1 and terms[0][0] == 1:
+            return terms[0][1]
+        layer = Sum(tuple(sign for sign, _ in terms))
+        return self._append(replace(piece, layer=layer, inputs=tuple(place for _, place in terms)))
+
+    def _merged(self, total: Piece, first: tuple[int, int], second: tuple[int, int]) -> Piece | None:
+        for one in self._linear(total, first[1]):
+            for other in self._linear(total, second[1]):
+                if one.inputs == other.inputs:
+                    merged = merge(one, first[0], other, second[0], self.norm)
+                    if merged is not None:
+                        return merged
+        return None
+
+    def _linear(self, total: Piece, place: int) -> list[Piece]:
+        """What the value at `place` is as a linear map: of itself, and of the value it is computed from."""
+        shape = total.input_shape
+        ones = torch.ones(shape, dtype=torch.float64)
+        found = [Piece(total.name, Scale(torch.ones(()), torch.zeros(())), (place,), shape, shape, scale=ones)]
+        if place >= 0 and (self.pieces[place].weight is not None or self.pieces[place].scale is not None):
+            found.append(self.pieces[place])
+        return found
+
+    def _shape(self, place: int) -> tuple[int, ...]:
+        return self.pieces[place].output_shape if place >= 0 else self.input_shape
+
+    def _concatenation(self, piece: Piece, dim: int) -> int:
+        """Selections of one value, joined, are a selection of it."""
+        first = piece.inputs[0]
+        for source in (first, *(self.pieces[first].inputs if first >= 0 else ())):
+            indices = [self._index(place, source) for place in piece.inputs]
+            found = [each for each in indices if each is not None]
+            if len(found) == len(indices):
+                index = torch.cat(found, dim - 1).flatten()
+                layer = Selection(index, piece.output_shape)
+                shape = self._shape(source)
+                return self._append(replace(piece, layer=layer, inputs=(source,), input_shape=shape, index=index))
+        return self._append(piece)
+
+    def _index(self, place: int, source: int) -> Tensor | None:
+        """Which entries of the value at `source` those at `place` are, of its shape; None where it is computed."""
+        if place == source:
+            shape = self._shape(place)
+            return torch.arange(math.prod(shape)).reshape(shape)
+        part = self.pieces[place] if place >= 0 else None
+        if part is None or part.index is None or part.inputs != (source,):
+            return None
+        return part.index.cpu().reshape(part.output_shape)
 
 
-def _piece(step: Step) -> Piece:
-    kind = exact_type(step.layer)
-    piece = Piece(step.name, step.layer, step.input_shape, step.output_shape)
-    if kind is nn.Linear or kind in CONVOLUTIONS:
-        return replace(piece, weight=step.layer.weight.detach().double())
+def _needed(pieces: list[Piece], result: int) -> tuple[Piece, ...]:
+    wanted = {result} - {-1}
+    for place in range(result, -1, -1):
+        if place in wanted:
+            wanted.update(each for each in pieces[place].inputs if each >= 0)
+    places = {-1: -1} | {old: new for new, old in enumerate(sorted(wanted))}
+    return tuple(
+        replace(pieces[old], inputs=tuple(places[each] for each in pieces[old].inputs)) for old in sorted(wanted)
+    )
+
+
+def _piece(node: Node, inputs: tuple[int, ...]) -> Piece:
+    layer, kind = node.layer, exact_type(node.layer)
+    piece = Piece(node.name, layer, inputs, node.input_shape, node.output_shape)
+    if kind is nn.Linear:
+        return replace(piece, weight=layer.weight.detach().double())
+    if kind in CONVOLUTIONS:
+        axes = convolution_axes(layer, node.input_shape)
+        weight = layer.weight.detach().double()
+        return replace(piece, weight=weight, axes=axes, groups=layer.groups, mode=layer.padding_mode)
     if kind in NORMALIZATIONS:
-        scale = normalization_scale(step.layer)
-        shaped = scale.reshape(-1, *([1] * (len(step.input_shape) - 1))).expand(step.input_shape)
+        scale = normalization_scale(layer)
+        shaped = scale.reshape(-1, *([1] * (len(node.input_shape) - 1))).expand(node.input_shape)
         return replace(piece, scale=shaped, entry_error=NORMALIZATION_ERROR)
-    if isinstance(step.layer, Scale):
-        scale = step.layer.per_entry(step.input_shape)
-        return replace(piece, scale=scale, entry_error=0.0 if bool((scale == 1).all()) else 2 * UNIT)
+    if isinstance(layer, Scale):
+        scale = layer.per_entry(node.input_shape)
+        exact = bool((scale.abs() == 1).all())
+        return replace(piece, scale=scale, entry_error=0.0 if exact else 2 * UNIT)
+    if isinstance(layer, Selection):
+        return replace(piece, index=layer.index)
+    if kind in REARRANGEMENTS:
+        count = torch.Size(node.input_shape).numel()
+        numbers = torch.arange(count, dtype=torch.float64).reshape(1, *node.input_shape)
+        return replace(piece, index=layer(numbers).flatten().to(torch.int64))
     return piece
 
 
@@ -120,7 +198,7 @@ def _after(piece: Piece, scaling: Piece) -> Piece | None:
     """`piece` followed by `scaling`: row o of the weight times the factor of output o."""
     assert piece.weight is not None
     assert scaling.scale is not None
-    factors = _per_channel(scaling.scale, not piece.dense)
+    factors = _per_channel(scaling.scale, piece.axes is not None)
     if factors is None:
         return None
     weight = piece.weight * factors.reshape(-1, *([1] * (piece.weight.ndim - 1)))
@@ -131,16 +209,17 @@ def _before(piece: Piece, scaling: Piece) -> Piece | None:
     """`scaling` followed by `piece`: column i of the weight times the factor of input i."""
     assert piece.weight is not None
     assert scaling.scale is not None
-    factors = _per_channel(scaling.scale, not piece.dense)
+    factors = _per_channel(scaling.scale, piece.axes is not None)
     if factors is None:
         return None
-    if piece.dense:
-        return _usable(piece, scaling, piece.weight * factors, factors)
-    groups = piece.layer.groups
-    outputs, inputs = piece.weight.shape[:2]
-    per_output = factors.reshape(groups, 1, inputs).expand(groups, outputs // groups, inputs).reshape(outputs, inputs)
-    weight = piece.weight * per_output.reshape(outputs, inputs, *([1] * (piece.weight.ndim - 2)))
-    return _usable(piece, scaling, weight, factors)
+    if piece.axes is None:
+        weight = piece.weight * factors
+    else:
+        outputs, inputs = piece.weight.shape[:2]
+        per_output = factors.reshape(piece.groups, 1, inputs).expand(piece.groups, outputs // piece.groups, inputs)
+        weight = piece.weight * per_output.reshape(outputs, inputs, *([1] * (piece.weight.ndim - 2)))
+    merged = _usable(piece, scaling, weight, factors)
+    return None if merged is None else replace(merged, inputs=scaling.inputs)
 
 
 def _usable(piece: Piece, scaling: Piece, weight: Tensor, factors: Tensor) -> Piece | None:
@@ -149,13 +228,8 @@ def _usable(piece: Piece, scaling: Piece, weight: Tensor, factors: Tensor) -> Pi
     magnitude = piece.weight.abs()
     ordinary = (magnitude == 0) | ((magnitude >= SMALLEST) & (magnitude <= 1 / SMALLEST))
     scales = (factors.abs() >= SMALLEST) & (factors.abs() <= 1 / SMALLEST)
-    if not (bool(ordinary.all()) and bool(scales.all())):
+    if not (bool(ordinary.all()) and bool(scales.all())) or scaling.slack:
         return None
-    return replace(piece, weight=weight, entry_error=_merged_error(piece, scaling))
-
-
-SUBNORMAL = 2.0**-1070
-"""Above the absolute error of a factor that underflowed."""
-
-SMALLEST = 2.0**-500
-"""Factors between this and its inverse multiply without underflow or overflow."""
+    stretch = multiply_up(float(factors.abs().max()), add_up(1.0, scaling.entry_error))
+    slack = multiply_up(piece.slack, stretch) if piece.slack else 0.0
+    return replace(piece, weight=weight, entry_error=_merged_error(piece, scaling), slack=slack)

@@ -65,7 +65,7 @@ class GloRo(nn.Module):
         self.error: Tensor
         self.register_buffer("margin_constants", margin_constants.detach().clone())
         self.register_buffer("epsilon", torch.tensor(epsilon, dtype=torch.float64))
-        self.register_buffer("error", torch.tensor(error or (0.0, 0.0), dtype=torch.float64))
+        self.register_buffer("error", torch.tensor(error or EvaluationError(0.0, 0.0), dtype=torch.float64))
         self.eval()
 
     def forward(self, x: Inputs) -> Logits:
@@ -104,8 +104,8 @@ class GloRo(nn.Module):
         """Logits, classes by falling logit, radii of the admitted sets [batch, sizes], and which rows are certified."""
         scores = self.model(x).double()
         lengths = x.flatten(1).double().norm(dim=1)
-        error = EvaluationError(self.error[0], self.error[1]).at(lengths)  # pyright: ignore[reportArgumentType]
-        error = torch.where(self.error.sum() > 0, error, torch.zeros_like(error))
+        error = EvaluationError(*self.error.unbind()).at(lengths)  # pyright: ignore[reportArgumentType]
+        error = torch.where(self.error[:2].sum() > 0, error, torch.zeros_like(error))
         sizes = largest_set(self.guarantee, scores.shape[1])
         order, radii = certified_radii(scores, self.margin_constants, error, sizes)
         radii = radii.masked_fill(~admissible_sets(order, self.guarantee, sizes), 0.0)

@@ -1,126 +1,146 @@
-"""Lipschitz constants of margins: how fast the lead of one class over another can change (thesis 5.3, A.1)."""
+"""Lipschitz constants of a network, from its weights alone: a walk over its graph, layer by layer (thesis 5.3, A.1).
+
+A layer multiplies the constant of the value it takes; a sum adds those of its terms; a concatenation takes the root of
+the sum of their squares, in the ∞-norm the largest.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from auditor.errors import NotAvailable, Unsupported
-from auditor.methods.robustness.chain import chain
-from auditor.methods.robustness.elementary import PrependZero
-from auditor.methods.robustness.evaluation_error import EvaluationError, evaluation_error
-from auditor.methods.robustness.folding import Piece, fold
-from auditor.methods.robustness.rounding import UNDERFLOW, gamma, multiply_up, scaled, sqrt_up
+from auditor.errors import Unsupported
+from auditor.methods.robustness.elementary import Assumed, Concatenation, Sum, joined_upper
+from auditor.methods.robustness.evaluation_error import Arithmetic, EvaluationError, evaluation_error
+from auditor.methods.robustness.folding import fold
+from auditor.methods.robustness.graph import Network, network
+from auditor.methods.robustness.margins import margin_constants, scale_up
+from auditor.methods.robustness.pieces import Piece
+from auditor.methods.robustness.rounding import multiply_up, sqrt_up
 from auditor.terms import Norm
 
 
 class LayerBound(NamedTuple):
-    """One layer's share in a bound: its name in the model, its type, and never less than its Lipschitz constant."""
+    """One layer's share in a bound: its name in the model, its type, and never less than its Lipschitz constant; 1 for
+    a sum or a concatenation, which joins the paths to it. `assumed`: a user's word, not a proof.
+    """
 
     name: str
     kind: str
     lipschitz_upper: float
+    assumed: bool = False
 
 
 class Bounds(NamedTuple):
     """What certification needs to know of a model, computed from its weights alone.
 
     `margins` [classes, classes], float64: entry [j, i] is never below the Lipschitz constant of f_j − f_i. `network`
-    is never below that of the whole map to the logits. `error` bounds what float64 makes of the logits.
+    is never below that of the whole map to the logits. Both in `norm`. `error` bounds what floating point makes of the
+    logits; under `arithmetic: float32`, of the float64 logits at x and of the float32 logits at a neighbour together,
+    and `growth` is by how much more for each unit of the neighbour's distance. `assumed` names the layers whose bound
+    is a user's word.
     """
 
     margins: Tensor
     network: float
     layers: tuple[LayerBound, ...]
     error: EvaluationError
+    norm: Norm = "l2"
+    growth: float = 0.0
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def reach(self) -> Tensor:
+        """What a margin may lose for each unit of distance [classes, classes]: the change of the logits, and that of
+        the error of evaluating them. This is the `margin_constants` of `certify`.
+        """
+        if self.growth == 0.0:
+            return self.margins
+        off = 1 - _eye_like(self.margins)
+        return scale_up(self.margins + multiply_up(sqrt_up(2.0), self.growth), 1.0) * off
 
 
-def margin_bounds(model: nn.Module, input_shape: tuple[int, ...], norm: Norm = "l2") -> Tensor:
+def _eye_like(matrix: Tensor) -> Tensor:
+    return matrix.new_ones(len(matrix)).diag()
+
+
+def margin_bounds(
+    model: nn.Module, input_shape: tuple[int, ...], norm: Norm = "l2", *, assumed: Mapping[str, float] | None = None
+) -> Tensor:
     """K [classes, classes], float64, zero on the diagonal: K[j, i] is never below the Lipschitz constant of f_j −
     f_i.
 
-    `model` maps [batch, *input_shape] to logits [batch, classes] as one chain of layers. Constants are in units of
-    the input in `norm`, computed in float64 from the tensors that the eval forward pass uses. Raises Unsupported,
-    naming the node, for what it cannot bound, and NotAvailable for a norm that is still to come.
+    `model` maps [batch, *input_shape] to logits [batch, classes]. Constants are in units of the input in `norm`,
+    computed in float64 from the tensors that the eval forward pass uses. Raises Unsupported, naming the node, for what
+    it cannot bound. `assumed` as in `bound_model`.
     """
-    return bound_model(model, input_shape, norm).margins
+    return bound_model(model, input_shape, norm, assumed=assumed).margins
 
 
-def bound_model(model: nn.Module, input_shape: tuple[int, ...], norm: Norm = "l2") -> Bounds:
-    """`margin_bounds` with the bounds of the single layers and the evaluation error beside it."""
-    if norm != "l2":
-        raise NotAvailable(f"Lipschitz bounds in {norm} are still to come", remedy="use norm: l2")
-    steps = chain(model, tuple(input_shape))
-    if not steps or len(steps[-1].output_shape) != 1:
-        found = steps[-1].output_shape if steps else tuple(input_shape)
+def bound_model(
+    model: nn.Module,
+    input_shape: tuple[int, ...],
+    norm: Norm = "l2",
+    *,
+    arithmetic: Arithmetic = "real",
+    assumed: Mapping[str, float] | None = None,
+) -> Bounds:
+    """`margin_bounds` with the bounds of the single layers and the evaluation error beside it.
+
+    `assumed` maps names of modules to Lipschitz constants that the user vouches for, where there is no bound of ours.
+    Under `arithmetic: float32` the bounds are about the float32 forward pass; weights that float32 does not hold are
+    refused.
+    """
+    found = network(model, tuple(input_shape), assumed)
+    last = found.nodes[-1]
+    if len(last.output_shape) != 1 or len(found.nodes) == 1:
         raise Unsupported(
-            f"the model's output has shape {found} per input, expected one logit per class",
-            node=steps[-1].name if steps else "model",
+            f"the model's output has shape {last.output_shape} per input, expected one logit per class",
+            node=last.name if last.layer is not None else "model",
             remedy="end the model in a dense layer, or flatten its output",
         )
-    pieces = fold(steps)
-    norms = [piece.lipschitz_upper() for piece in pieces]
+    pieces = fold(found, norm)
+    norms = [piece.lipschitz_upper(norm) for piece in pieces]
+    reaches = reaches_upper(pieces, norms, norm)
+    top = len(pieces) - 1
     layers = tuple(
-        LayerBound(piece.name, type(piece.layer).__name__, norm) for piece, norm in zip(pieces, norms, strict=True)
+        LayerBound(piece.name, type(piece.layer).__name__, bound, isinstance(piece.layer, Assumed))
+        for piece, bound in zip(pieces, norms, strict=True)
     )
-    whole = multiply_up(*norms) if norms else 1.0
-    head = _head(pieces)
-    classes = steps[-1].output_shape[0]
-    if head is None:
-        # Lip(f_j − f_i) ≤ ‖e_j − e_i‖·Lip(f), tighter than K_i + K_j.
-        margins = torch.full((classes, classes), multiply_up(sqrt_up(2.0), whole), dtype=torch.float64)
-    else:
-        rows, piece, place = head
-        below = multiply_up(*norms[:place]) if place else 1.0
-        margins = _scale_up(_row_distances_upper(rows, piece.entry_error), below)
-    known = {
-        (id(piece.layer), piece.input_shape): norm
-        for piece, norm in zip(pieces, norms, strict=True)
-        if piece.weight is not None and piece.entry_error == 0.0
+    margins = margin_constants(pieces, reaches, top, last.output_shape[0], norm)
+    error, growth = evaluation_error(found, _known(pieces, norms) if norm == "l2" else {}, arithmetic, model=model)
+    taken = tuple(layer.name for layer in layers if layer.assumed)
+    return Bounds(margins, reaches[top], layers, error, norm, _in_norm(growth, found, norm), taken)
+
+
+def reaches_upper(pieces: tuple[Piece, ...], norms: list[float], norm: Norm) -> list[float]:
+    """Never below the Lipschitz constants from the network's input to each piece's output; the last entry, at −1, is
+    the input's own, 1.
+    """
+    reaches = [0.0] * len(pieces) + [1.0]
+    for place, (piece, bound) in enumerate(zip(pieces, norms, strict=True)):
+        before = [reaches[each] for each in piece.inputs]
+        if isinstance(piece.layer, (Sum, Concatenation)) and piece.weight is None and piece.index is None:
+            reaches[place] = joined_upper(piece.layer, before, norm)
+        else:
+            reaches[place] = multiply_up(bound, before[0])
+    return reaches
+
+
+def _known(pieces: tuple[Piece, ...], norms: list[float]) -> dict[tuple[int, tuple[int, ...]], float]:
+    """Bounds of layers that were taken as they are, by the layer and the shape of what it takes."""
+    return {
+        (id(piece.layer), piece.input_shape): bound
+        for piece, bound in zip(pieces, norms, strict=True)
+        if piece.entry_error == 0.0
     }
-    return Bounds(margins.fill_diagonal_(0.0), whole, layers, evaluation_error(steps, known))
 
 
-def _head(pieces: tuple[Piece, ...]) -> tuple[Tensor, Piece, int] | None:
-    """The rows of the last dense layer, one per class, its piece and place; None where the network ends otherwise."""
-    if not pieces:
-        return None
-    if pieces[-1].dense:
-        assert pieces[-1].weight is not None
-        return pieces[-1].weight, pieces[-1], len(pieces) - 1
-    if isinstance(pieces[-1].layer, PrependZero) and len(pieces) > 1 and pieces[-2].dense:
-        weight = pieces[-2].weight
-        assert weight is not None
-        return torch.cat((torch.zeros_like(weight[:1]), weight)), pieces[-2], len(pieces) - 2
-    return None
-
-
-def _row_distances_upper(rows: Tensor, entry_error: float) -> Tensor:
-    """Never below ‖w_j − w_i‖₂ [classes, classes] for rows within a relative `entry_error`, nor above ‖w_j‖ + ‖w_i‖."""
-    weight, exponent = scaled(rows.cpu())
-    inflate = 1 + 2 * gamma(weight.shape[1] + 16)
-    norms = (weight.square().sum(1) + UNDERFLOW).sqrt() * inflate
-    squares = torch.stack([(weight - row).square().sum(1) for row in weight])
-    sums = norms[:, None] + norms[None, :]
-    distances = (squares + UNDERFLOW).sqrt() * inflate + entry_error * (1 + 1e-9) * sums
-    if entry_error == 0.0:
-        equal = torch.stack([(weight == row).all(1) for row in weight])
-        distances = distances.masked_fill(equal, 0.0)
-    distances = torch.minimum(distances, sums * (1 + entry_error)) * inflate
-    return _times_power(distances, exponent)
-
-
-def _times_power(values: Tensor, exponent: int) -> Tensor:
-    """values · 2ᵉ, rounded up where that is not exact."""
-    half = exponent // 2
-    return _scale_up(_scale_up(values, 2.0**half), 2.0 ** (exponent - half))
-
-
-def _scale_up(values: Tensor, factor: float) -> Tensor:
-    """Non-negative values times a non-negative factor, rounded up; zero stays zero."""
-    product = values * factor
-    if factor == 0.0:
-        return torch.zeros_like(values)
-    return torch.where(values == 0, values, torch.nextafter(product, torch.full_like(product, torch.inf)))
+def _in_norm(growth: float, found: Network, norm: Norm) -> float:
+    """Error per unit of distance in `norm` from error per unit in the 2-norm."""
+    entries = 1
+    for size in found.nodes[0].output_shape:
+        entries *= size
+    return growth if norm == "l2" else multiply_up(growth, sqrt_up(float(entries)))

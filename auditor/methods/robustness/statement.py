@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
-from auditor.methods.robustness.chain import chain
-from auditor.methods.robustness.folding import Piece, fold
+from auditor.methods.robustness.elementary import Concatenation, Sum, Total
+from auditor.methods.robustness.folding import fold
+from auditor.methods.robustness.graph import network
 from auditor.methods.robustness.lipschitz import Bounds
-from auditor.methods.robustness.operator_norms import CONVOLUTIONS, convolution_axes, exact_type
-from auditor.methods.robustness.pooling import spread
+from auditor.methods.robustness.operator_norms import TRANSPOSED, convolution_axes, exact_type
+from auditor.methods.robustness.pieces import Piece
+from auditor.methods.robustness.pooling import ADAPTIVE_AVERAGE, MAXIMUM, spread
+
+AVERAGE = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+COPYING = ("ZeroPad", "ReflectionPad", "ReplicationPad", "CircularPad", "UpsamplingNearest")
+"""Layers, by the beginning of their names, whose outputs are entries of the input or zero."""
 
 
 class Stated(NamedTuple):
-    """One node of the network: `inputs` are positions among the nodes, -1 the network's input; `weight` float64,
-    entries right up to a relative `entry_error`; `options` its geometry. Shapes are without the batch.
+    """One node of the network: `inputs` are positions among the nodes, -1 the network's input; `options` its geometry.
+
+    `weight`: float64, entries right up to a relative `entry_error` and the map they make, besides, up to `slack`; of a
+    selection the index of each output's entry, int64, -1 for a constant. Shapes are without the batch.
     """
 
     name: str
@@ -25,65 +34,97 @@ class Stated(NamedTuple):
     output_shape: tuple[int, ...]
     weight: Tensor | None
     entry_error: float
+    slack: float
     options: dict[str, Any]
     lipschitz_upper: float
 
 
-AVERAGE = (nn.AvgPool1d, nn.AvgPool2d)
-ADAPTIVE = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
-MAXIMUM = (nn.MaxPool1d, nn.MaxPool2d)
-
-
 def state(model: nn.Module, input_shape: tuple[int, ...], bounds: Bounds) -> tuple[Stated, ...]:
-    """The nodes of `model` as its `bounds` in the 2-norm see them, scalings multiplied into their neighbours.
+    """The nodes of `model` as its `bounds` see them, scalings multiplied into their neighbours.
 
     Raises Unsupported, as `bound_model` does.
     """
-    pieces = fold(chain(model, tuple(input_shape)))
-    return tuple(
-        _stated(piece, place, bound.lipschitz_upper)
-        for place, (piece, bound) in enumerate(zip(pieces, bounds.layers, strict=True))
-    )
+    pieces = fold(network(model, tuple(input_shape)), bounds.norm)
+    return tuple(_stated(piece, bound.lipschitz_upper) for piece, bound in zip(pieces, bounds.layers, strict=True))
 
 
-def _stated(piece: Piece, place: int, lipschitz_upper: float) -> Stated:
-    kind, options = _form(piece)
-    weight = piece.weight if piece.weight is not None else piece.scale
+def _stated(piece: Piece, lipschitz_upper: float) -> Stated:
+    kind, weight, options = _form(piece)
     return Stated(
-        piece.name,
-        kind,
-        (place - 1,),
-        piece.input_shape,
-        piece.output_shape,
-        None if weight is None else weight.detach().double(),
-        piece.entry_error,
-        options,
-        lipschitz_upper,
+        name=piece.name,
+        kind=kind,
+        inputs=piece.inputs,
+        input_shape=piece.input_shape,
+        output_shape=piece.output_shape,
+        weight=None if weight is None else weight.detach(),
+        entry_error=piece.entry_error,
+        slack=piece.slack,
+        options=options,
+        lipschitz_upper=lipschitz_upper,
     )
 
 
-def _form(piece: Piece) -> tuple[str, dict[str, Any]]:
-    """Kind and geometry; a layer without geometry is known by its type."""
-    layer, kind, axes = piece.layer, exact_type(piece.layer), len(piece.input_shape) - 1
+def _form(piece: Piece) -> tuple[str, Tensor | None, dict[str, Any]]:
+    """Kind, weight and geometry; a layer without either is known by its type."""
+    layer, kind = piece.layer, exact_type(piece.layer)
     if piece.scale is not None:
-        return "scale", {}
-    if piece.dense:
-        return "dense", {}
-    if kind in CONVOLUTIONS:
-        geometry = [list(axis) for axis in convolution_axes(layer, piece.input_shape)]
-        return "convolution", {"axes": geometry, "groups": layer.groups, "mode": layer.padding_mode}
-    if kind in AVERAGE:
-        options = _windows(layer, axes, "kernel_size", "stride", "padding")
+        return "scale", piece.scale.double(), {}
+    if piece.index is not None:
+        return "selection", piece.index.flatten(), {}
+    if piece.axes is not None:
+        return "convolution", piece.weight, _geometry(piece.axes, piece.groups, piece.mode)
+    if piece.weight is not None:
+        return "dense", piece.weight, {}
+    if kind in TRANSPOSED:
+        geometry = _geometry(convolution_axes(layer, piece.input_shape), layer.groups, layer.padding_mode)
+        return "transposed convolution", layer.weight.double(), geometry
+    if isinstance(layer, Sum):
+        return "sum", None, {}
+    if isinstance(layer, Concatenation):
+        return "concatenation", None, {}
+    if isinstance(layer, Total):
+        return "total", None, {"mean": layer.mean}
+    name = kind.__name__
+    if name.startswith(COPYING) or (kind is nn.Upsample and layer.mode == "nearest"):
+        return "selection", _copied(layer, piece.input_shape), {}
+    if name == "PReLU":
+        return name, layer.weight.double(), {}
+    return _pooling(piece) or (name, None, _slope(layer, name))
+
+
+def _geometry(axes: tuple[Any, ...], groups: int, mode: str) -> dict[str, Any]:
+    return {"axes": [list(axis) for axis in axes], "groups": groups, "mode": mode}
+
+
+def _copied(layer: Any, input_shape: tuple[int, ...]) -> Tensor:
+    """Which entry of the input each entry of the output is, -1 for zero: what the layer does to 1, 2, 3, …"""
+    count = torch.Size(input_shape).numel()
+    numbers = torch.arange(1, count + 1, dtype=torch.float64).reshape(1, *input_shape)
+    return layer(numbers).flatten().to(torch.int64) - 1
+
+
+def _pooling(piece: Piece) -> tuple[str, None, dict[str, Any]] | None:
+    layer, axes = piece.layer, len(piece.input_shape) - 1
+
+    def windows(*names: str) -> dict[str, Any]:
+        return {name: list(spread(getattr(layer, name), axes)) for name in names}
+
+    if isinstance(layer, AVERAGE):
+        options = windows("kernel_size", "stride", "padding")
         options |= {"ceil_mode": layer.ceil_mode, "count_include_pad": layer.count_include_pad}
-        return "average pooling", options | {"divisor_override": getattr(layer, "divisor_override", None)}
-    if kind in ADAPTIVE:
-        return "adaptive average pooling", {}
-    if kind in MAXIMUM:
-        return "max pooling", _windows(layer, axes, "kernel_size", "stride", "dilation")
-    if kind is nn.LeakyReLU:
-        return kind.__name__, {"negative_slope": float(layer.negative_slope)}
-    return kind.__name__, {}
+        return "average pooling", None, options | {"divisor_override": getattr(layer, "divisor_override", None)}
+    if isinstance(layer, ADAPTIVE_AVERAGE):
+        return "adaptive average pooling", None, {}
+    if isinstance(layer, MAXIMUM):
+        return "max pooling", None, windows("kernel_size", "stride", "padding", "dilation")
+    return None
 
 
-def _windows(layer: Any, axes: int, *names: str) -> dict[str, Any]:
-    return {name: list(spread(getattr(layer, name), axes)) for name in names}
+def _slope(layer: Any, name: str) -> dict[str, Any]:
+    if name == "LeakyReLU":
+        return {"slope": float(layer.negative_slope)}
+    if name == "ELU":
+        return {"slope": float(layer.alpha)}
+    if name == "GELU":
+        return {"approximate": layer.approximate}
+    return {}

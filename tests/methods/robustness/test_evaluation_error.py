@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from auditor.methods.robustness import bound_model
-from auditor.methods.robustness.chain import chain
+from auditor.methods.robustness.graph import network
 
 
 def in_long_double(model, shape, x):
     """The chain's dense, rectifying and scaling layers, in 80-bit arithmetic."""
     value = x.numpy().astype(np.longdouble)
-    for step in chain(model, shape):
+    for step in network(model, shape).nodes[1:]:
         layer = step.layer
         if isinstance(layer, nn.Linear):
             weight, bias = (tensor.detach().numpy().astype(np.longdouble) for tensor in (layer.weight, layer.bias))

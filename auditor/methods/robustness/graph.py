@@ -1,0 +1,135 @@
+"""A network as the graph of layers its forward pass runs, or a refusal that names the node where it is none.
+
+The forward pass is traced symbolically, so that functional calls, reused modules and overridden `forward` methods show
+up as what they do, and each operation is turned into a layer. What the graph computes is then compared with the model
+in float64, so that whatever else hides makes the two disagree.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from auditor.errors import Unsupported
+from auditor.methods.robustness.building import Builder
+from auditor.methods.robustness.tracing import refuse_hidden, trace
+
+PROBES = (0.0, 1.0, 4.0)
+"""Half-widths of the random inputs on which graph and model are compared, around ½."""
+
+
+class Node(NamedTuple):
+    """One use of a layer, in float64: `inputs` are the places of the values it takes among the network's nodes, shapes
+    are without the batch, `line` is the user's code. The first node is the network's input and has no layer.
+    """
+
+    name: str
+    layer: Any
+    inputs: tuple[int, ...]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    line: str | None
+
+
+class Network(NamedTuple):
+    """Nodes in an order in which inputs come first; the last one gives the logits."""
+
+    nodes: tuple[Node, ...]
+
+    def values(self, inputs: Tensor) -> Iterator[Tensor]:
+        """The value of every node at `inputs` [batch, ...], each released once no later node takes it."""
+        last = {place: node for node, each in enumerate(self.nodes) for place in each.inputs}
+        held: dict[int, Tensor] = {0: inputs}
+        yield inputs
+        for place, node in enumerate(self.nodes[1:], start=1):
+            taken = [held[each] for each in node.inputs]
+            if getattr(node.layer, "inplace", False):
+                taken = [value.clone() for value in taken]
+            held[place] = run(node.name, node.layer, *taken)
+            for each in node.inputs:
+                if last[each] == place:
+                    held.pop(each, None)
+            yield held[place]
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """The logits [batch, classes]."""
+        return deque(self.values(inputs), maxlen=1)[0]
+
+
+def network(model: nn.Module, input_shape: tuple[int, ...], assumed: Mapping[str, float] | None = None) -> Network:
+    """The graph of layers that `model` applies to inputs of `input_shape`, as a float64 copy.
+
+    `assumed` gives Lipschitz constants of modules, by name, that the user vouches for; they stay whole. Raises
+    Unsupported, naming the node, for hooks, patches, and operations or layers without a known bound.
+    """
+    refuse_hidden(model)
+    try:
+        double = copy.deepcopy(model).double()
+    except Exception as error:
+        raise Unsupported(
+            f"the model cannot be copied to float64: {error}", node="model", remedy="keep only weights in the module"
+        ) from error
+    before = {name: tensor.detach().clone() for name, tensor in double.state_dict().items()}
+    device = next(itertools.chain(double.parameters(), double.buffers()), torch.empty(0)).device
+    with torch.no_grad():
+        graph = trace(double, assumed or ())
+        built = Builder(double, input_shape, device, assumed or {}).build(graph)
+    found = Network(_needed([Node(*each) for each in built.nodes], built.result))
+    _compare(double, found, input_shape, device)
+    after = double.state_dict()
+    for name, tensor in before.items():
+        if not torch.equal(tensor.nan_to_num(), after[name].nan_to_num()):
+            raise Unsupported(
+                f"the forward pass changes `{name}`, so the model is not one function",
+                node=name,
+                remedy="call model.eval(), or move the update out of forward",
+            )
+    return found
+
+
+def _needed(nodes: list[Node], result: int) -> tuple[Node, ...]:
+    """The input and the nodes that the one at `result` depends on, which comes last."""
+    wanted = {0, result}
+    for place in range(result, 0, -1):
+        if place in wanted:
+            wanted.update(nodes[place].inputs)
+    places = {old: new for new, old in enumerate(sorted(wanted))}
+    return tuple(
+        nodes[old]._replace(inputs=tuple(places[each] for each in nodes[old].inputs)) for old in sorted(wanted)
+    )
+
+
+def run(name: str, layer: Any, *values: Tensor) -> Tensor:
+    """The layer's output. Raises Unsupported where it cannot run on such values."""
+    try:
+        with torch.no_grad():
+            return layer(*values)
+    except Exception as error:
+        shapes = ", ".join(str(tuple(value.shape[1:])) for value in values)
+        raise Unsupported(
+            f"{name} cannot run on inputs of shape {shapes}: {error}", node=name, remedy="check the model's input shape"
+        ) from error
+
+
+def _compare(model: nn.Module, found: Network, input_shape: tuple[int, ...], device: torch.device) -> None:
+    """Raises Unsupported where the graph and the model do not compute the same in float64."""
+    generator = torch.Generator().manual_seed(0)
+    for width in PROBES:
+        noise = torch.rand(2, *input_shape, generator=generator, dtype=torch.float64).to(device)
+        inputs = 0.5 + width * (2 * noise - 1)
+        value = found(inputs.clone())
+        expected = run("model", model, inputs)
+        same = isinstance(expected, Tensor) and (value.shape, value.dtype) == (expected.shape, expected.dtype)
+        magnitude = float(expected.nan_to_num(0.0, 0.0, 0.0).abs().max()) if same and expected.numel() else 0.0
+        if not same or not torch.allclose(value, expected, rtol=1e-9, atol=1e-11 * magnitude, equal_nan=True):
+            raise Unsupported(
+                "the model computes something else than the layers its forward pass shows",
+                node=type(model).__name__,
+                remedy="look for code that runs outside of forward, or depends on the data",
+            )

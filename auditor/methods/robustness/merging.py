@@ -1,0 +1,135 @@
+"""Two linear maps of one value, summed, as one: x + conv(x) is the convolution whose kernel has 1 added at its centre.
+
+The norm of the sum is what counts, and it is often far below the sum of the norms: a residual block of LiResNet (Hu et
+al. 2023) is one convolution.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from auditor.methods.robustness.convolution import Axis, absolute_convolution_upper
+from auditor.methods.robustness.dense import absolute_norm_upper
+from auditor.methods.robustness.pieces import Piece
+from auditor.methods.robustness.rounding import UNIT, add_up, multiply_up, scaled, unscaled
+from auditor.methods.robustness.supremum import convolution_row_sum_upper, row_sum_upper
+from auditor.terms import Norm
+
+
+def merge(first: Piece, first_sign: int, second: Piece, second_sign: int, norm: Norm) -> Piece | None:
+    """first_sign · first + second_sign · second as one piece, for maps of one value to one shape; None where there is
+    no kernel of the same kind.
+
+    The sum of two entries is right up to one unit of the result, since float64 sums do not underflow. What the terms'
+    own entries lack is relative to them, not to a sum in which they may cancel, so it becomes `slack`.
+    """
+    if (first.input_shape, first.output_shape) != (second.input_shape, second.output_shape):
+        return None
+    slack = add_up(_uncertainty(first, norm), _uncertainty(second, norm))
+    if not math.isfinite(slack):
+        return None
+    if first.scale is not None and second.scale is not None:
+        scale = first_sign * first.scale.cpu() + second_sign * second.scale.cpu()
+        return replace(first, scale=scale, entry_error=2 * UNIT, slack=slack)
+    if second.scale is None:
+        weighted, scaling, signs = second, first, (second_sign, first_sign)
+    else:
+        weighted, scaling, signs = first, second, (first_sign, second_sign)
+    if scaling.scale is not None:
+        filled = _as_dense(scaling) if weighted.dense else _as_convolution(scaling, weighted)
+        if filled is None:
+            return None
+        scaling = filled
+    if weighted.dense and scaling.dense:
+        assert weighted.weight is not None and scaling.weight is not None  # noqa: PT018
+        weight = signs[0] * weighted.weight + signs[1] * scaling.weight.to(weighted.weight)
+        return replace(weighted, weight=weight, entry_error=2 * UNIT, slack=slack)
+    return None if weighted.dense or scaling.dense else _one_kernel(weighted, signs[0], scaling, signs[1], slack)
+
+
+def _uncertainty(piece: Piece, norm: Norm) -> float:
+    """Never below the norm of what may be wrong with a piece's map."""
+    if piece.entry_error == 0.0:
+        return piece.slack
+    if piece.scale is not None:
+        magnitude = float(piece.scale.abs().max())
+    else:
+        assert piece.weight is not None
+        if piece.axes is None and norm == "l2":
+            weight, exponent = scaled(piece.weight)
+            magnitude = unscaled(absolute_norm_upper(weight[None]), exponent)
+        elif piece.axes is None:
+            magnitude = row_sum_upper(piece.weight)
+        else:
+            upper = absolute_convolution_upper if norm == "l2" else convolution_row_sum_upper
+            magnitude = upper(piece.weight, piece.axes, groups=piece.groups, mode=piece.mode)
+    return add_up(multiply_up(piece.entry_error, magnitude), piece.slack)
+
+
+def _as_dense(piece: Piece) -> Piece | None:
+    """A scaling of features as a dense layer."""
+    assert piece.scale is not None
+    rows = piece.scale.reshape(-1, piece.input_shape[-1])
+    return replace(piece, weight=torch.diag(rows[0]), scale=None) if bool((rows == rows[0]).all()) else None
+
+
+def _as_convolution(piece: Piece, like: Piece) -> Piece | None:
+    """A scaling of channels as a depthwise convolution of one tap, on the axes of `like`."""
+    assert piece.scale is not None
+    assert like.axes is not None
+    flat = piece.scale.reshape(piece.scale.shape[0], -1)
+    if any(axis.stride != 1 for axis in like.axes) or not bool((flat == flat[:, :1]).all()):
+        return None
+    axes = tuple(Axis(axis.size, 1, 0, 0, 1, 1) for axis in like.axes)
+    weight = flat[:, 0].reshape(-1, 1, *[1] * len(axes))
+    return replace(piece, weight=weight, scale=None, axes=axes, groups=len(weight))
+
+
+def _one_kernel(first: Piece, first_sign: int, second: Piece, second_sign: int, slack: float) -> Piece | None:
+    """The sum of two convolutions, where both step alike and read what lies outside of the input alike."""
+    assert first.axes is not None
+    assert second.axes is not None
+    if any(one.stride != other.stride for one, other in zip(first.axes, second.axes, strict=True)):
+        return None
+    modes = {piece.mode for piece in (first, second) if any(axis.before or axis.after for axis in piece.axes or ())}
+    mode = modes.pop() if modes else "zeros"
+    rings = all(axis.size % axis.stride == 0 for axis in first.axes)
+    if modes or not (mode == "zeros" or (mode == "circular" and rings)):
+        # Bounds with repeated pixels are looser for a sum than for its parts.
+        return None
+    groups = math.gcd(first.groups, second.groups)
+    axes = tuple(_spanning(one, other) for one, other in zip(first.axes, second.axes, strict=True))
+    kernels = [_on(piece, axes, groups) for piece in (first, second)]
+    weight = first_sign * kernels[0] + second_sign * kernels[1].to(kernels[0])
+    return replace(first, weight=weight, axes=axes, groups=groups, mode=mode, entry_error=2 * UNIT, slack=slack)
+
+
+def _spanning(first: Axis, second: Axis) -> Axis:
+    """The axis whose taps lie wherever one of two axes has taps; of equal stride and as many outputs."""
+    before = max(first.before, second.before)
+    reach = max(axis.extent - axis.before for axis in (first, second))
+    taps = before + reach
+    after = max(0, (first.outputs - 1) * first.stride + taps - first.size - before)
+    return Axis(first.size, taps, before, after, first.stride, 1)
+
+
+def _on(piece: Piece, axes: tuple[Axis, ...], groups: int) -> Tensor:
+    """The piece's kernel [out, in/groups, *taps of `axes`], zero where it has no tap or its groups do not meet."""
+    assert piece.weight is not None
+    assert piece.axes is not None
+    outputs, inputs = piece.weight.shape[:2]
+    joined = piece.groups // groups
+    kernel = piece.weight.new_zeros(outputs, inputs * joined, *(axis.taps for axis in axes))
+    places = tuple(
+        slice(axis.before - own.before, axis.before - own.before + own.extent, own.dilation)
+        for axis, own in zip(axes, piece.axes, strict=True)
+    )
+    rows = outputs // piece.groups
+    for group in range(piece.groups):
+        own, start = slice(group * rows, (group + 1) * rows), (group % joined) * inputs
+        kernel[(own, slice(start, start + inputs), *places)] = piece.weight[own]
+    return kernel
