@@ -54,20 +54,24 @@ def clopper_pearson_bounds(successes: ArrayLike, trials: ArrayLike, *, confidenc
 def difference(successes: int, trials: int, other: int, other_trials: int, *, confidence: float) -> Interval:
     """Score bounds on p - q from two independent samples (Miettinen & Nurminen 1985), such as TPR - FPR.
 
-    Not exact, but each end misses close to 1 - confidence from a few dozen trials on, and it keeps a width where a
-    bootstrap collapses: at rates of 0 or 1. Either side without trials says nothing: [-1, 1].
+    With Yates's correction of half a count a side, which a bare score test lacks: counts come in steps, so its ends
+    miss up to 1.5 times as often as they should. Not a theorem; the tests add up every outcome of small samples and
+    find each end to miss at most 1 - confidence. It keeps a width where a bootstrap collapses: at rates of 0 or 1.
+    Either side without trials says nothing: [-1, 1].
     """
     if not 0 <= successes <= trials or not 0 <= other <= other_trials:
         raise ValueError(f"{successes} of {trials} against {other} of {other_trials}")
     if trials == 0 or other_trials == 0:
         return Interval(-1.0, 1.0)
     observed = successes / trials - other / other_trials
+    half_a_count = (1 / trials + 1 / other_trials) / 2
 
     def standard(delta: float) -> float:
         p, q = _rates_at(delta, successes, trials, other, other_trials)
         variance = (p * (1 - p) / trials + q * (1 - q) / other_trials) * (trials + other_trials)
         variance /= trials + other_trials - 1
-        return _ratio(observed - delta, variance)
+        gap = observed - delta
+        return _ratio(math.copysign(max(abs(gap) - half_a_count, 0.0), gap), variance)
 
     return _inverted(standard, observed, confidence=confidence)
 

@@ -38,18 +38,15 @@ def test_clopper_pearson_at_the_ends():
         clopper_pearson(3, 2, confidence=0.95)
 
 
-@pytest.mark.parametrize(("p", "q"), [(0.5, 0.5), (0.6, 0.5), (0.9, 0.6), (0.2, 0.1), (0.5, 0.8)])
-def test_difference_misses_about_as_often_as_it_says(p, q):
-    m, n = 40, 50
-    chance = np.outer(binom.pmf(np.arange(m + 1), m, p), binom.pmf(np.arange(n + 1), n, q))
-    below = above = 0.0
-    for (x, y), weight in np.ndenumerate(chance):
-        if weight > 1e-5:
-            low, high = difference(x, m, y, n, confidence=0.95)
-            below += weight * (high < p - q)
-            above += weight * (low > p - q)
-    assert 0.02 <= below <= 0.075
-    assert 0.02 <= above <= 0.075
+@pytest.mark.parametrize(("m", "n"), [(20, 20), (40, 50), (12, 80)])
+def test_difference_misses_no_more_often_than_it_says(m, n):
+    ends = np.array([[difference(x, m, y, n, confidence=0.95) for y in range(n + 1)] for x in range(m + 1)])
+    for p, q in [(0.5, 0.5), (0.1, 0.1), (0.02, 0.02), (0.6, 0.5), (0.9, 0.6), (0.2, 0.1), (0.5, 0.8), (0.97, 0.97)]:
+        chance = np.outer(binom.pmf(np.arange(m + 1), m, p), binom.pmf(np.arange(n + 1), n, q))
+        above, below = chance[ends[..., 0] > p - q + 1e-9].sum(), chance[ends[..., 1] < p - q - 1e-9].sum()
+        assert max(above, below) <= 0.05
+        if 0.2 <= min(p, q) and max(p, q) <= 0.8:
+            assert max(above, below) >= 0.01
 
 
 @pytest.mark.parametrize(("gain", "lose"), [(0.1, 0.1), (0.2, 0.1), (0.05, 0.15), (0.3, 0.3)])

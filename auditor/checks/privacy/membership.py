@@ -128,7 +128,7 @@ class Sides(NamedTuple):
     row: Tensor
 
 
-@op(version=3)
+@op(version=4)
 def judge(
     *,
     check: Membership,
