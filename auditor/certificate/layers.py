@@ -4,88 +4,142 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from auditor.certificate.norms import Axis, convolution_bounded, dense_bounded, norm_upper
+from auditor.certificate.norms import UNIT, Axis, convolution_bounded, dense_bounded, gamma, norm_upper
 from auditor.records.certificate import LayerProof
+
+Norm = Literal["l2", "linf"]
 
 TOLERANCE = 1e-12
 """A layer's bound is proved up to this, relatively: the arithmetic of the reader is another than that of the run."""
 
-FUNCTIONS = {
-    "Abs": 1.0,
-    "AlphaDropout": 1.0,
-    "Dropout": 1.0,
-    "Dropout1d": 1.0,
-    "Dropout2d": 1.0,
-    "Dropout3d": 1.0,
-    "Flatten": 1.0,
-    "Identity": 1.0,
-    "MinMax": 1.0,
-    "PixelShuffle": 1.0,
-    "PixelUnshuffle": 1.0,
-    "PrependZero": 1.0,
-    "ReLU": 1.0,
-    "Reshape": 1.0,
+ONES = frozenset(
+    (
+        "Abs", "AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Flatten", "Hardtanh", "Identity",
+        "LogSigmoid", "MinMax", "PixelShuffle", "PixelUnshuffle", "PrependZero", "ReLU", "ReLU6", "Reshape",
+        "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Unflatten",
+    )
+)  # fmt: skip
+"""Functions without weights that stretch nothing in either norm: of slope at most 1 entry by entry, a rearrangement, or
+a sorting of pairs."""
+
+SLOPES = {
     "Sigmoid": 0.25,
-    "Tanh": 1.0,
+    "Hardsigmoid": 1 / 6,
+    "Hardswish": 1.5,
+    "SiLU": 1.0998393202,
+    "Mish": 1.0884981613,
+    "SELU": 1.0507009873554805 * 1.6732632423543772,
 }
-"""Lipschitz constants in the 2-norm of functions without weights: of slope at most 1 entry by entry, a rearrangement,
-or a sorting of pairs."""
+"""The largest slopes of further functions, never below the truth."""
+
+GELU = {"none": 0.5 * (1 + math.erf(1.0)) + math.exp(-1.0) / math.sqrt(math.pi), "tanh": 1.1289930687}
+"""Φ(√2) + √2 φ(√2), where the slope Φ(x) + x φ(x) turns; the tanh form's is a number like the others."""
 
 
-def proved(layer: LayerProof, tensors: Mapping[str, np.ndarray]) -> bool | None:
-    """Whether `layer` is proved to stretch no distance in the 2-norm by more than it states, up to `TOLERANCE`.
+def proved(layer: LayerProof, tensors: Mapping[str, np.ndarray], norm: Norm) -> bool | None:
+    """Whether `layer` is proved to stretch no distance in `norm` by more than it states, up to `TOLERANCE`.
 
     None where no proof is known here for its kind. Raises KeyError for a missing tensor or option.
     """
     limit = layer.lipschitz_upper * (1 + TOLERANCE)
-    if math.isinf(limit):
+    if math.isnan(limit) or math.isinf(limit):
         return limit > 0
-    if layer.kind in FUNCTIONS:
-        return limit >= FUNCTIONS[layer.kind]
+    if layer.kind in ONES:
+        return limit >= 1.0
+    if layer.kind in SLOPES:
+        return limit >= SLOPES[layer.kind]
+    if layer.kind == "GELU":
+        return limit >= GELU[layer.options["approximate"]]
     prove = PROOFS.get(layer.kind)
-    return None if prove is None else prove(layer, tensors, limit)
+    return None if prove is None else prove(layer, tensors, limit - layer.slack, norm)
 
 
-def _dense(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float) -> bool:
+def _dense(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
     weight = _weight(layer, tensors)
     if weight.shape != (layer.output_shape[-1], layer.input_shape[-1]):
         return False
+    if norm == "linf":
+        return _row_sums_within(weight, limit, layer.entry_error)
     return dense_bounded(weight, limit, entry_error=layer.entry_error)
 
 
-def _convolution(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float) -> bool:
+def _convolution(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
     weight, groups = _weight(layer, tensors), int(layer.options["groups"])
     axes = tuple(Axis(*axis) for axis in layer.options["axes"])
-    shape = (weight.shape[0], *(axis.outputs for axis in axes))
+    given, made = layer.input_shape, layer.output_shape
+    transposed = layer.kind == "transposed convolution"
+    if transposed:
+        # The adjoint of the convolution with this kernel, from its outputs to its inputs.
+        given, made = made, given
     fits = (
         weight.shape[2:] == tuple(axis.taps for axis in axes)
-        and layer.input_shape == (weight.shape[1] * groups, *(axis.size for axis in axes))
-        and layer.output_shape == shape
+        and given == (weight.shape[1] * groups, *(axis.size for axis in axes))
+        and made == (weight.shape[0], *(axis.outputs for axis in axes))
     )
-    return fits and convolution_bounded(
-        weight, axes, limit, groups=groups, mode=layer.options["mode"], entry_error=layer.entry_error
-    )
+    if not fits:
+        return False
+    mode = layer.options["mode"]
+    if norm == "linf":
+        if transposed:
+            weight = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)
+            weight = weight.reshape(-1, *weight.shape[2:])
+        sums = np.abs(weight).sum(1)
+        for axis in axes:
+            sums = np.tensordot(sums, _taps_seen(axis, mode, transposed=transposed), axes=(1, 1))
+        return _row_sums_within(sums.reshape(-1, 1), limit * (1 - gamma(weight.size + 4)), layer.entry_error)
+    return convolution_bounded(weight, axes, limit, groups=groups, mode=mode, entry_error=layer.entry_error)
 
 
-def _scale(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float) -> bool:
+def _taps_seen(axis: Axis, mode: str, *, transposed: bool) -> np.ndarray:
+    """Which taps reach an output along one axis, 0 or 1 [kinds of outputs, taps]; with padding that repeats pixels any
+    may.
+    """
+    if mode != "zeros":
+        return np.ones((1, axis.taps))
+    tap = axis.dilation * np.arange(axis.taps)[None, :]
+    if transposed:
+        # Output i of the adjoint meets tap t from the convolution's output o with stride·o − before + dilation·t = i.
+        origin = np.arange(axis.size)[:, None] + axis.before - tap
+        seen = (origin % axis.stride == 0) & (origin >= 0) & (origin < axis.stride * axis.outputs)
+    else:
+        read = axis.stride * np.arange(axis.outputs)[:, None] - axis.before + tap
+        seen = (read >= 0) & (read < axis.size)
+    return np.unique(seen, axis=0).astype(np.float64)
+
+
+def _row_sums_within(matrix: np.ndarray, limit: float, entry_error: float) -> bool:
+    """‖W‖∞ is the largest sum of magnitudes of a row."""
+    largest = max((math.fsum(row) for row in np.abs(matrix).tolist()), default=0.0)
+    return largest * (1 + entry_error) * (1 + 4 * UNIT) <= limit * (1 + TOLERANCE)
+
+
+def _scale(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
     return float(np.abs(_weight(layer, tensors)).max(initial=0.0)) * (1 + layer.entry_error) <= limit
 
 
-def _average_pooling(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float) -> bool | None:
+def _average_pooling(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
     options = layer.options
-    if options["divisor_override"] is not None:
-        return None
+    divisor = options["divisor_override"]
     norms = [
-        norm_upper(_averages(size, *window, ceil=options["ceil_mode"], count_padding=options["count_include_pad"]))
+        _axis_norm(
+            _averages(size, *window, ceil=options["ceil_mode"], count_padding=options["count_include_pad"])
+            if divisor is None
+            else np.sign(_averages(size, *window, ceil=options["ceil_mode"], count_padding=True)),
+            norm,
+        )
         for size, *window in zip(
             layer.input_shape[1:], options["kernel_size"], options["stride"], options["padding"], strict=True
         )
     ]
-    return math.prod(norms) <= limit
+    return math.prod(norms) / abs(divisor or 1) <= limit
+
+
+def _axis_norm(matrix: np.ndarray, norm: Norm) -> float:
+    return norm_upper(matrix) if norm == "l2" else float(matrix.sum(1).max()) * (1 + 1e-13)
 
 
 def _averages(size: int, kernel: int, stride: int, padding: int, *, ceil: bool, count_padding: bool) -> np.ndarray:
@@ -103,31 +157,56 @@ def _averages(size: int, kernel: int, stride: int, padding: int, *, ceil: bool, 
     return matrix
 
 
-def _adaptive_average_pooling(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float) -> bool:
+def _adaptive_average_pooling(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
     norms = []
     for size, outputs in zip(layer.input_shape[1:], layer.output_shape[1:], strict=True):
         matrix = np.zeros((outputs, size))
         for row in range(outputs):
             start, stop = row * size // outputs, -(-(row + 1) * size // outputs)
             matrix[row, start:stop] = 1 / (stop - start)
-        norms.append(norm_upper(matrix))
+        norms.append(_axis_norm(matrix, norm))
     return math.prod(norms) <= limit
 
 
-def _max_pooling(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float) -> bool:
+def _max_pooling(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
     """A value reaches at most so many windows; a maximum moves by no more than the largest change in its window."""
-    windows = 1
-    options = layer.options
-    for kernel, stride, dilation in zip(options["kernel_size"], options["stride"], options["dilation"], strict=True):
-        windows *= -(-((kernel - 1) * dilation + 1) // stride)
+    if norm == "linf":
+        return limit >= 1.0
+    options, windows = layer.options, 1
+    for size, outputs, kernel, stride, padding, dilation in zip(
+        layer.input_shape[1:], layer.output_shape[1:], options["kernel_size"], options["stride"], options["padding"],
+        options["dilation"], strict=True,
+    ):  # fmt: skip
+        seen = stride * np.arange(outputs)[:, None] - padding + dilation * np.arange(kernel)[None, :]
+        windows *= int(np.bincount(seen[(seen >= 0) & (seen < size)]).max())
     return math.sqrt(windows) <= limit
 
 
-def _leaky(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float) -> bool:
-    return max(1.0, abs(layer.options["negative_slope"])) <= limit
+def _selection(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
+    """Entry i of the output is entry index[i] of the input, or a constant where that is -1."""
+    index = tensors[layer.weight or ""].ravel()
+    if index.size != math.prod(layer.output_shape) or index.max(initial=-1) >= math.prod(layer.input_shape):
+        return False
+    taken = index[index >= 0]
+    if not taken.size:
+        return limit >= 0.0
+    return limit >= (1.0 if norm == "linf" else math.sqrt(int(np.bincount(taken).max())))
 
 
-def _combination(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float) -> bool:
+def _total(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
+    """Each output is the sum, or the mean, of as many entries."""
+    count = math.prod(layer.input_shape) / math.prod(layer.output_shape)
+    exact = count if norm == "linf" else math.sqrt(count)
+    return exact / (count if layer.options["mean"] else 1.0) <= limit
+
+
+def _leaky(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
+    """Of slope 1 on one side and, on the other, `slope` or a slope of each channel."""
+    slopes = [layer.options["slope"]] if layer.weight is None else _weight(layer, tensors).ravel()
+    return max(1.0, float(np.abs(slopes).max())) <= limit
+
+
+def _combination(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
     """What a sum or a concatenation adds to the paths it joins is counted by the walk."""
     return limit >= 1.0
 
@@ -141,16 +220,21 @@ def _weight(layer: LayerProof, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
     return weight
 
 
-Proof = Callable[[LayerProof, Mapping[str, Any], float], bool | None]
+Proof = Callable[[LayerProof, Mapping[str, Any], float, Norm], bool | None]
 
 PROOFS: dict[str, Proof] = {
     "dense": _dense,
     "convolution": _convolution,
+    "transposed convolution": _convolution,
     "scale": _scale,
+    "selection": _selection,
+    "total": _total,
     "average pooling": _average_pooling,
     "adaptive average pooling": _adaptive_average_pooling,
     "max pooling": _max_pooling,
     "LeakyReLU": _leaky,
+    "PReLU": _leaky,
+    "ELU": _leaky,
     "sum": _combination,
     "concatenation": _combination,
 }

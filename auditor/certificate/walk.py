@@ -31,7 +31,10 @@ def reaches(proof: NetworkProof) -> list[Fraction]:
             raise ValueError(f"{layer.name}: a {layer.kind} of several values")
         if layer.kind != "concatenation":
             _fits(proof, place)
-        total = _root_up(sum(each * each for each in before)) if layer.kind == "concatenation" else sum(before)
+        if layer.kind != "concatenation":
+            total = sum(before)
+        else:
+            total = max(before) if proof.norm == "linf" else _root_up(sum(each * each for each in before))
         found.append(total * Fraction(layer.lipschitz_upper) * (1 + Fraction(TOLERANCE)))
     return found
 
@@ -74,36 +77,65 @@ def _margins(proof: NetworkProof) -> np.ndarray:
 
 
 def _implied(proof: NetworkProof, tensors: Mapping[str, np.ndarray], path: list[Fraction]) -> np.ndarray:
-    """The smaller of two bounds [classes, classes]: ‖e_j − e_i‖ times the network's, and ‖w_j − w_i‖ of the last dense
-    layer times what lies below it.
-    """
     (classes,) = proof.layers[-1].output_shape
-    general = np.full((classes, classes), float(_root_up(2) * path[-1]) * (1 + 2 * UNIT))
-    np.fill_diagonal(general, 0.0)
-    place = len(proof.layers) - 1
-    prepended = proof.layers[place].kind == "PrependZero"
-    if prepended:
-        (place,) = proof.layers[place].inputs
-    head = proof.layers[place] if place >= 0 else None
-    if head is None or head.kind != "dense" or len(head.output_shape) != 1 or head.weight is None:
+    implied = _margins_at(proof, tensors, path, len(proof.layers) - 1, classes)
+    np.fill_diagonal(implied, 0.0)
+    return implied
+
+
+def _margins_at(
+    proof: NetworkProof, tensors: Mapping[str, np.ndarray], path: list[Fraction], place: int, classes: int
+) -> np.ndarray:
+    """Bounds on the Lipschitz constants of v_j − v_i [classes, classes] for the value v at `place`, the input at -1.
+
+    ‖w_j − w_i‖ of a dense layer, in the dual norm, times what lies below it; the sum over the terms of a sum; and
+    always ‖e_j − e_i‖ times the constant of v.
+    """
+    apart = _root_up(2) if proof.norm == "l2" else Fraction(2)
+    general = np.full((classes, classes), _up(apart * (Fraction(1) if place < 0 else path[place])))
+    if place < 0:
         return general
-    (source,) = head.inputs
-    below = 1.0 if source < 0 else float(path[source]) * (1 + 2 * UNIT)
+    layer = proof.layers[place]
+    if layer.kind == "sum":
+        terms = [_margins_at(proof, tensors, path, each, classes) for each in layer.inputs]
+        return np.minimum(general, sum(terms) * (1 + 4 * len(terms) * UNIT))
+    prepended = layer.kind == "PrependZero"
+    head = proof.layers[layer.inputs[0]] if prepended and layer.inputs[0] >= 0 else layer
+    if head.kind != "dense" or len(head.output_shape) != 1 or head.weight is None:
+        return general
+    source = head.inputs[0]
+    below = 1.0 if source < 0 else _up(path[source])
     rows = tensors[head.weight]
     if prepended:
         rows = np.concatenate((np.zeros_like(rows[:1]), rows))
-    return np.minimum(general, below * _distances_upper(rows, head.entry_error) * (1 + 2 * UNIT))
+    distances = _distances_upper(rows, head.entry_error, proof.norm) + 2 * head.slack
+    return np.minimum(general, below * distances * (1 + 4 * UNIT))
 
 
-def _distances_upper(rows: np.ndarray, entry_error: float) -> np.ndarray:
-    """Never below ‖w_j − w_i‖₂ of rows whose entries are right up to a relative `entry_error`."""
+def _up(value: Fraction) -> float:
+    return float(value) * (1 + 2 * UNIT)
+
+
+def _distances_upper(rows: np.ndarray, entry_error: float, norm: str) -> np.ndarray:
+    """Never below ‖w_j − w_i‖, the 2-norm for l2 and the 1-norm for linf, of rows whose entries are right up to a
+    relative `entry_error`.
+    """
     largest = float(np.abs(rows).max(initial=0.0))
     exponent = math.frexp(largest)[1] if largest else 0
     rows = np.ldexp(rows, -exponent)
     inflate = 1 + gamma(rows.shape[1] + 8)
-    lengths = np.sqrt((rows * rows).sum(1)) * inflate
-    distances = np.stack([np.sqrt(((rows - row) ** 2).sum(1)) for row in rows]) * inflate
+    length = _euclidean if norm == "l2" else _manhattan
+    lengths = length(rows) * inflate
+    distances = np.stack([length(rows - row) for row in rows]) * inflate
     if entry_error:
         distances = distances + entry_error * (1 + 1e-9) * (lengths[:, None] + lengths[None, :])
         np.fill_diagonal(distances, 0.0)
     return np.ldexp(distances, exponent)
+
+
+def _euclidean(rows: np.ndarray) -> np.ndarray:
+    return np.sqrt((rows * rows).sum(1))
+
+
+def _manhattan(rows: np.ndarray) -> np.ndarray:
+    return np.abs(rows).sum(1)

@@ -22,9 +22,10 @@ class LayerProof(Record):
     `lipschitz_upper` times the inputs.
 
     `inputs`: positions in `NetworkProof.layers` whose values it takes, -1 for the network's input. `kind`: dense,
-    convolution, scale, average pooling, adaptive average pooling, max pooling, sum, concatenation, or the name of a
-    fixed function; `options` what such a node needs beside its `weight`, a tensor's name, whose entries are right up to
-    a relative `entry_error`. Shapes are without the batch.
+    convolution, transposed convolution, scale, selection, total, average pooling, adaptive average pooling, max
+    pooling, sum, concatenation (1 for these two: the walk counts what they join), or the name of a fixed function.
+    `options`: its geometry. `weight` names a tensor whose entries are right up to a relative `entry_error`, and the map
+    they make, besides, up to `slack`. Shapes are without the batch.
     """
 
     name: str
@@ -34,6 +35,7 @@ class LayerProof(Record):
     output_shape: tuple[int, ...]
     weight: str | None = None
     entry_error: float = 0.0
+    slack: float = 0.0
     options: dict[str, Any] = {}
     lipschitz_upper: Number
 

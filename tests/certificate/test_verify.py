@@ -59,16 +59,49 @@ def headless():
     return nn.Sequential(nn.Conv1d(2, 3, 3, padding=1), nn.ReLU(), nn.Conv1d(3, 5, 6), nn.Flatten()), (2, 6)
 
 
-NETWORKS = (dense, convolutional, normalised, headless)
+class Branches(nn.Module):
+    """Residual sums, one of them over layers that merge into one kernel, a concatenation, and a sum of two heads."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.left, self.right = nn.Conv2d(4, 3, 2), nn.Conv2d(4, 2, 2)
+        self.heads = nn.ModuleList([nn.Linear(80, 3), nn.Linear(80, 3)])
+
+    def forward(self, x):
+        x = torch.relu(self.first(x))
+        x = x + self.second(x)
+        x = x + torch.tanh(self.second(x))
+        x = torch.cat((self.left(x), self.right(x)), dim=1).flatten(1)
+        return self.heads[0](x) - self.heads[1](torch.relu(x))
 
 
-def prove(build, seed=0):
+def branched():
+    return Branches(), (2, 5, 5)
+
+
+def upwards():
+    layers = [
+        nn.Linear(6, 16), nn.GELU(), nn.Unflatten(1, (4, 2, 2)), nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2),
+        nn.SiLU(), nn.ReflectionPad2d(1), nn.Upsample(scale_factor=2),
+        nn.ConvTranspose2d(6, 2, 2, padding=1, dilation=2), nn.PReLU(2),
+        nn.AvgPool2d(3, stride=2, divisor_override=5), nn.ELU(1.5), nn.Mish(), nn.Flatten(), nn.Linear(72, 4),
+    ]  # fmt: skip
+    return nn.Sequential(*layers), (6,)
+
+
+NETWORKS = (dense, convolutional, normalised, headless, branched, upwards)
+
+
+def prove(build, seed=0, norm="l2"):
     torch.manual_seed(seed)
     model, shape = build()
-    return network_proof(model.eval(), shape, "l2", bound_model(model, shape))
+    model.eval()
+    return network_proof(model, shape, norm, bound_model(model, shape, norm))
 
 
-def write(folder, proof, tensors, claim=CLAIM):
+def write(folder, proof, tensors):
+    claim = CLAIM.model_copy(update={"norm": proof.norm})
     for name, content in certificate_files([Proved(proof, tensors, claim)]).items():
         (folder / name).write_bytes(content)
     return folder / CERTIFICATE, folder / WEIGHTS
@@ -82,9 +115,10 @@ def resealed(path, change):
 
 
 @pytest.mark.parametrize("build", NETWORKS)
+@pytest.mark.parametrize("norm", ["l2", "linf"])
 @pytest.mark.parametrize("seed", range(3))
-def test_every_layer_and_every_constant_is_proved_again(tmp_path, build, seed):
-    proof, tensors = prove(build, seed)
+def test_every_layer_and_every_constant_is_proved_again(tmp_path, build, seed, norm):
+    proof, tensors = prove(build, seed, norm)
     found = verify(*write(tmp_path, proof, tensors))
     assert found.refuted == found.unverified == ()
     assert found.stands
@@ -92,8 +126,9 @@ def test_every_layer_and_every_constant_is_proved_again(tmp_path, build, seed):
 
 
 @pytest.mark.parametrize("build", NETWORKS)
-def test_a_bound_below_the_norm_is_refuted_layer_by_layer(tmp_path, build):
-    proof, tensors = prove(build)
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_a_bound_below_the_norm_is_refuted_layer_by_layer(tmp_path, build, norm):
+    proof, tensors = prove(build, norm=norm)
     for place, layer in enumerate(proof.layers):
         lower = layer.model_copy(update={"lipschitz_upper": layer.lipschitz_upper * (1 - 1e-6)})
         layers = (*proof.layers[:place], lower, *proof.layers[place + 1 :])
