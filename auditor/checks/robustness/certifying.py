@@ -66,7 +66,7 @@ def certify_rows(
     return CertifiedRows(order[:, 0], label, rank, certificates)
 
 
-@op(version=1, device=True)
+@op(version=2, device=True)
 def observe_lipschitz(
     *, model: Any, inputs: Tensor, rows: Tensor, box: tuple[float, float] | None, device: str
 ) -> float:
