@@ -21,7 +21,6 @@ taking frequencies in batches, and the error is that of one inner product instea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -29,12 +28,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from auditor.methods.robustness.autocorrelation import Autocorrelation
 from auditor.methods.robustness.dense import absolute_norm_upper, gram_eigenvalue_upper, matrix_norm_upper
+from auditor.methods.robustness.frequencies import phase_error, phases
 from auditor.methods.robustness.rounding import (
     UNDERFLOW,
-    UNIT,
     add_up,
-    complex_gamma,
     divide_up,
     gamma,
     multiply_up,
@@ -45,9 +44,6 @@ from auditor.methods.robustness.rounding import (
 
 MEMORY = 192 * 2**20
 """Bytes of frequency blocks held at once."""
-
-ROOT_ERROR = 8 * UNIT
-"""|computed − exact| of a root of unity: three roundings of an angle ≤ π/4, then a cosine and a sine within one ulp."""
 
 
 class Axis(NamedTuple):
@@ -152,62 +148,24 @@ def _ring_norm_upper(kernel: Tensor, axes: tuple[Axis, ...], lengths: tuple[int,
     1.
     """
     groups, outputs, inputs, taps = kernel.shape
-    aliases = math.prod(axis.stride for axis in axes)
+    strides = tuple(axis.stride for axis in axes)
+    correlation = Autocorrelation(tuple(axis.taps for axis in axes), tuple(axis.dilation for axis in axes), strides)
+    if correlation.worthwhile(outputs, inputs):
+        return sqrt_up(correlation.eigenvalue_upper(kernel, lengths, magnitude, memory=MEMORY))
+    aliases = math.prod(strides)
     matrix = kernel.permute(3, 0, 1, 2).reshape(taps, -1)
     smaller = min(outputs, inputs * aliases)
     size = 16 * groups * (3 * outputs * inputs * aliases + 6 * smaller**2) + 16 * aliases * taps
+    positions = [axis.dilation * np.arange(axis.taps) for axis in axes]
+    bases = tuple(length // stride for length, stride in zip(lengths, strides, strict=True))
     largest = 0.0
-    for phases in _phases(axes, lengths, batch=max(1, MEMORY // size), device=kernel.device):
-        flat = phases.reshape(-1, taps)
+    for part in phases(positions, lengths, strides, bases, batch=max(1, MEMORY // size), device=kernel.device):
+        flat = part.reshape(-1, taps)
         blocks = torch.complex(flat.real @ matrix, flat.imag @ matrix)
         blocks = blocks.reshape(-1, aliases, groups, outputs, inputs).permute(0, 2, 3, 4, 1)
         blocks = blocks.reshape(-1, outputs, inputs * aliases)
         largest = gram_eigenvalue_upper(blocks, at_least=largest)
-    # Each entry of a block errs by √2·γ_T(1+τ)Σ|k| from the product and τ·Σ|k| from the phases.
-    phase = (1 + ROOT_ERROR) ** len(axes) * (1 + complex_gamma(1)) ** (len(axes) - 1) - 1 + 8 * UNIT
+    # Each entry of a block errs by √2·γ_T(1+φ)Σ|k| from the product and φ·Σ|k| from the phases.
+    phase = phase_error(len(axes))
     entry = add_up(multiply_up(1.5, gamma(taps), 1 + 2 * phase), phase)
     return add_up(sqrt_up(divide_up(largest, float(aliases))), multiply_up(entry, magnitude), UNDERFLOW)
-
-
-def _phases(axes: tuple[Axis, ...], lengths: tuple[int, ...], *, batch: int, device: torch.device) -> Iterator[Tensor]:
-    """Batches [frequencies, aliases, taps] of exp(−2πi Σ ω_a t_a d_a / N_a), one of each pair ±ω (the kernel is
-    real).
-    """
-    factors = []
-    for axis, length in zip(axes, lengths, strict=True):
-        base = length // axis.stride
-        frequency = np.arange(base)[:, None, None] + base * np.arange(axis.stride)[None, :, None]
-        position = axis.dilation * np.arange(axis.taps)[None, None, :]
-        factors.append(torch.from_numpy(roots_of_unity(length)[(frequency * position) % length]).to(device))
-    bases = [factor.shape[0] for factor in factors]
-    frequencies = torch.cartesian_prod(*(torch.arange(base) for base in bases)).reshape(-1, len(bases))
-    mirrored = torch.zeros(len(frequencies), dtype=torch.int64)
-    for place, base in enumerate(bases):
-        mirrored = mirrored * base + -frequencies[:, place] % base
-    chosen = frequencies[torch.arange(len(frequencies)) <= mirrored].to(device)
-    for part in chosen.split(batch):
-        phases = factors[0][part[:, 0]]
-        for place, factor in enumerate(factors[1:], start=1):
-            other = factor[part[:, place]]
-            phases = phases[:, :, None, :, None] * other[:, None, :, None, :]
-            phases = phases.flatten(3, 4).flatten(1, 2)
-        yield phases
-
-
-def roots_of_unity(length: int) -> np.ndarray:
-    """exp(−2πi j/N) for j = 0 … N−1, complex128, each within `ROOT_ERROR`: angles are reduced to an octant in
-    integers.
-    """
-    table = np.empty(length, dtype=np.complex128)
-    for j in range(length):
-        octant, rest = divmod(8 * j, length)
-        # Odd octants are mirrored, so that the angle never exceeds π/4.
-        part = length - rest if octant % 2 else rest
-        angle = (math.pi / 4) * part / length
-        cosine, sine = math.cos(angle), math.sin(angle)
-        if octant % 2:
-            cosine, sine = sine, cosine
-        for _ in range(octant // 2):
-            cosine, sine = -sine, cosine
-        table[j] = complex(cosine, -sine)
-    return table

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.methods.robustness.convolution import ROOT_ERROR, roots_of_unity
+from auditor.methods.robustness.frequencies import ROOT_ERROR, roots_of_unity
 from auditor.methods.robustness.rounding import UNIT, add_up, gamma, multiply_up, scaled, sqrt_up, unscaled
 
 positive = st.floats(min_value=5e-324, max_value=1e150, allow_nan=False)
