@@ -175,7 +175,7 @@ def shares_needed(check: Check, rows: int) -> int | None:
     return needed if rows < needed else None
 
 
-@op(version=4)
+@op(version=5)
 def judge(
     *,
     check: CertifiedRobustness,
