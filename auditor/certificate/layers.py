@@ -215,9 +215,9 @@ def _weight(layer: LayerProof, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
     if layer.weight is None:
         raise KeyError(f"{layer.name} names no weight")
     weight = tensors[layer.weight]
-    if weight.dtype != np.float64 or not np.isfinite(weight).all():
-        raise ValueError(f"{layer.weight} is not finite float64")
-    return weight
+    if weight.dtype not in (np.float32, np.float64) or not np.isfinite(weight).all():
+        raise ValueError(f"{layer.weight} is no tensor of finite float32 or float64")
+    return weight.astype(np.float64)
 
 
 Proof = Callable[[LayerProof, Mapping[str, Any], float, Norm], bool | None]

@@ -105,7 +105,7 @@ def _margins_at(
         return general
     source = head.inputs[0]
     below = 1.0 if source < 0 else _up(path[source])
-    rows = tensors[head.weight]
+    rows = tensors[head.weight].astype(np.float64)
     if prepended:
         rows = np.concatenate((np.zeros_like(rows[:1]), rows))
     distances = _distances_upper(rows, head.entry_error, proof.norm) + 2 * head.slack

@@ -1,7 +1,7 @@
 """The certificate of a run: what was proved of which weights, with all that a reader needs to prove it again.
 
 `certificate.json` names tensors of the `weights.safetensors` beside it: the dense and convolutional kernels as they
-enter the bounds, in float64, with the scalings of their neighbours already multiplied into them.
+enter the bounds, with the scalings of their neighbours already multiplied into them; in float32 where it holds them.
 """
 
 from __future__ import annotations
