@@ -34,7 +34,7 @@ class Narrowest(NamedTuple):
     inputs: Tensor
 
 
-@op(version=3, device=True)
+@op(version=4, device=True)
 def bound_margins(*, model: Any, input_shape: tuple[int, ...], norm: Norm) -> Bounds:
     """Lipschitz constants of every margin, never below the truth; raises Unsupported for a network without a bound."""
     from auditor.methods.robustness import bound_model
