@@ -52,7 +52,7 @@ class _Folding:
 
     def add(self, node: Node, inputs: tuple[int, ...]) -> int:
         """The place of the piece that gives `node`'s value."""
-        piece = _piece(node, inputs)
+        piece = as_piece(node, inputs)
         if isinstance(node.layer, Sum):
             return self._sum(piece, node.layer.signs)
         if isinstance(node.layer, Concatenation):
@@ -156,7 +156,7 @@ def _needed(pieces: list[Piece], result: int) -> tuple[Piece, ...]:
     )
 
 
-def _piece(node: Node, inputs: tuple[int, ...]) -> Piece:
+def as_piece(node: Node, inputs: tuple[int, ...]) -> Piece:
     layer, kind = node.layer, exact_type(node.layer)
     piece = Piece(node.name, layer, inputs, node.input_shape, node.output_shape)
     if kind is nn.Linear:
