@@ -80,8 +80,6 @@ class CertifiedRobustness(Check):
         missing = []
         if isinstance(self.method, Crown):
             missing.append("method: crown (needs bounds by linear relaxation, which come later; use smoothing)")
-        if self.norm != "l2":
-            missing.append(f"norm: {self.norm} (l2 is available)")
         if self.arithmetic != "real":
             missing.append(f"arithmetic: {self.arithmetic} (real is available)")
         return tuple(missing)
@@ -136,7 +134,9 @@ class CertifiedRobustness(Check):
             broken_at=build.add(confront, certified=certified, attacks=attacks, inputs=inputs, rows=rows, index=index),
             bounds=bounds,
             proof=build.add(state_proof, model=model, input_shape=build.input_shape, norm=self.norm, bounds=bounds),
-            lipschitz_lower=build.add(observe_lipschitz, model=model, inputs=inputs, rows=rows, box=build.input_range),
+            lipschitz_lower=build.add(
+                observe_lipschitz, model=model, inputs=inputs, rows=rows, norm=self.norm, box=build.input_range
+            ),
             narrowest=build.add(find_narrowest, certified=certified, inputs=inputs, rows=rows),
             conflicts=build.add(
                 pair_conflicts,
@@ -175,7 +175,7 @@ def shares_needed(check: Check, rows: int) -> int | None:
     return needed if rows < needed else None
 
 
-@op(version=5)
+@op(version=6)
 def judge(
     *,
     check: CertifiedRobustness,

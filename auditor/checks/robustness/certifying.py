@@ -66,9 +66,9 @@ def certify_rows(
     return CertifiedRows(order[:, 0], label, rank, certificates)
 
 
-@op(version=2, device=True)
+@op(version=3, device=True)
 def observe_lipschitz(
-    *, model: Any, inputs: Tensor, rows: Tensor, box: tuple[float, float] | None, device: str
+    *, model: Any, inputs: Tensor, rows: Tensor, norm: Norm, box: tuple[float, float] | None, device: str
 ) -> float:
     """The steepest change of a margin met between two points near the data: the true constant is at least this."""
     from auditor.methods.robustness.lower_bounds import lipschitz_lower
@@ -76,7 +76,7 @@ def observe_lipschitz(
     chosen = rows[:: max(1, -(-len(rows) // PROBED))]
     if not len(chosen):
         return 0.0
-    return float(lipschitz_lower(model, inputs[chosen].to(device), box=box).max())
+    return float(lipschitz_lower(model, inputs[chosen].to(device), norm=norm, box=box).max())
 
 
 @op(version=1)

@@ -300,6 +300,10 @@ def _certified_limits(check: CertifiedRobustness, counts: dict[str, int], n: int
         f"Undecided is not broken: {_attack(check)} failed on them; a stronger attack might not.",
         "Arithmetic on the device that serves the model, if not float64, is not covered.",
     ]
+    if check.norm == "linf":
+        limits.append(
+            "Layer by layer, bounds in the ℓ∞ norm are loose: far more rows may be robust than are certified."
+        )
     return tuple(limits)
 
 

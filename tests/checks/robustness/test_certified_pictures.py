@@ -99,3 +99,17 @@ def test_the_map_shows_which_classes_share_a_certified_set():
     mine = [row for row in points if row["label"] == 0 and row["certified"]]
     assert cells["0", "1"] == pytest.approx(sum(1 in row["robust_set"] for row in mine) / len(mine))
     assert evidence(judged(), "together") is None
+
+
+def test_in_the_maximum_norm_radii_are_those_of_a_linear_model_in_closed_form():
+    model, x, y = three_classes()
+    check = make_check(CertifiedRobustness, BODY.format(epsilon=0.05, guarantee="standard"), norm="linf")
+    judgement = run_check(check, model=model, x=x, y=y)
+    logits = model(x).detach().double().numpy()
+    margins = np.sort(logits, axis=1)[:, -1] - np.sort(logits, axis=1)[:, -2]
+    radius = judgement.tables["points"]["radius"].to_numpy()
+    np.testing.assert_allclose(radius, margins / 2, rtol=1e-6)
+    assert bool((radius <= margins / 2).all())
+    assert judgement.finding.metrics["lipschitz_lower"] <= judgement.finding.metrics["lipschitz_upper"]
+    assert any("loose" in limit for limit in judgement.finding.limits)
+    assert judgement.proved.proof.norm == "linf"

@@ -243,7 +243,7 @@ def test_lipschitz_upper_may_be_budgeted():
     assert certified(body.replace("1.001", "0.9"), robust_model(), x, y).finding.status is Status.FAIL
 
 
-@pytest.mark.parametrize("extra", ["norm: linf", "arithmetic: float32"])
+@pytest.mark.parametrize("extra", ["method: crown", "arithmetic: float32"])
 def test_what_is_still_to_come_says_so(extra):
     x, y = images(20)
     with pytest.raises(NotAvailable, match=extra.split()[-1]):
