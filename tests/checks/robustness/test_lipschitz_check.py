@@ -54,6 +54,18 @@ def test_the_steep_model_fails_and_its_clean_twin_passes():
     assert clean.opens_when is None
 
 
+def test_in_linf_the_dual_norm_is_proved_and_reached():
+    """A margin of four weights 1: it changes by 4 per unit of ℓ∞, by 2 per unit of ℓ₂."""
+    model = planted(0.0)
+    with torch.no_grad():
+        model[1].weight[0, :4], model[1].weight[1, :4] = 0.5, -0.5
+    for norm, constant in (("linf", 4), ("l2", 2)):
+        finding = judged(model, f"norm: {norm}\n" + LIMIT.format(limit=constant * 1.001)).finding
+        assert finding.status is Status.PASS
+        assert finding.metrics["global_lower"] == pytest.approx(constant, rel=1e-6)
+        assert {"l2": "ℓ₂", "linf": "ℓ∞"}[norm] in finding.claim
+
+
 def test_a_loose_proof_is_inconclusive_and_says_so():
     finding = judged(loose(), LIMIT.format(limit=2)).finding
     assert finding.status is Status.INCONCLUSIVE
