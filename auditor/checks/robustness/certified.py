@@ -80,8 +80,6 @@ class CertifiedRobustness(Check):
         missing = []
         if isinstance(self.method, Crown):
             missing.append("method: crown (needs bounds by linear relaxation, which come later; use smoothing)")
-        if self.arithmetic != "real":
-            missing.append(f"arithmetic: {self.arithmetic} (real is available)")
         return tuple(missing)
 
     def _beyond_smoothing(self) -> tuple[str, ...]:
@@ -108,7 +106,9 @@ class CertifiedRobustness(Check):
         rows, labels, inputs = build.selected(over, self.where), build.labels(over), build.inputs(over)
         model, index = build.model(), build.index(over)
         guarantee = resolve(self.guarantee, build)
-        bounds = build.add(bound_margins, model=model, input_shape=build.input_shape, norm=self.norm)
+        bounds = build.add(
+            bound_margins, model=model, input_shape=build.input_shape, norm=self.norm, arithmetic=self.arithmetic
+        )
         certified = build.add(
             certify_rows,
             logits=build.logits(over, dtype="float64"),

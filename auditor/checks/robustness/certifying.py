@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from auditor.plan.op import op
 from auditor.terms import Affinity, Norm, Standard, TopK
@@ -34,15 +34,17 @@ class Narrowest(NamedTuple):
     inputs: Tensor
 
 
-@op(version=4, device=True)
-def bound_margins(*, model: Any, input_shape: tuple[int, ...], norm: Norm) -> Bounds:
+@op(version=5, device=True)
+def bound_margins(
+    *, model: Any, input_shape: tuple[int, ...], norm: Norm, arithmetic: Literal["real", "float32"] = "real"
+) -> Bounds:
     """Lipschitz constants of every margin, never below the truth; raises Unsupported for a network without a bound."""
     from auditor.methods.robustness import bound_model
 
-    return bound_model(model, input_shape, norm)
+    return bound_model(model, input_shape, norm, arithmetic=arithmetic)
 
 
-@op(version=1)
+@op(version=2)
 def certify_rows(
     *,
     logits: Tensor,
@@ -53,13 +55,15 @@ def certify_rows(
     epsilon: float,
     guarantee: Standard | TopK | Affinity,
 ) -> CertifiedRows:
-    """Certificates of the selected rows from float64 logits, the error of computing them subtracted."""
+    """Certificates of the selected rows from float64 logits, the error of computing them subtracted; under
+    `arithmetic: float32` also that of float32 logits at every neighbour.
+    """
     from auditor.methods.robustness import certify
 
     scores, label = logits[rows], labels[rows]
     lengths = inputs[rows].flatten(1).double().norm(dim=1)
     certificates = certify(
-        scores, bounds.margins, epsilon, guarantee, labels=label, logits_error=bounds.error.at(lengths)
+        scores, bounds.reach, epsilon, guarantee, labels=label, logits_error=bounds.error.at(lengths)
     )
     order = scores.argsort(dim=1, descending=True, stable=True)
     rank = (order == label[:, None]).int().argmax(1)

@@ -6,6 +6,7 @@ the sum of their squares, in the ∞-norm the largest.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -58,12 +59,7 @@ class Bounds(NamedTuple):
         """
         if self.growth == 0.0:
             return self.margins
-        off = 1 - _eye_like(self.margins)
-        return scale_up(self.margins + multiply_up(sqrt_up(2.0), self.growth), 1.0) * off
-
-
-def _eye_like(matrix: Tensor) -> Tensor:
-    return matrix.new_ones(len(matrix)).diag()
+        return scale_up(self.margins + multiply_up(sqrt_up(2.0), self.growth), 1.0).fill_diagonal_(0.0)
 
 
 def margin_bounds(
@@ -140,7 +136,5 @@ def _known(pieces: tuple[Piece, ...], norms: list[float]) -> dict[tuple[int, tup
 
 def _in_norm(growth: float, found: Network, norm: Norm) -> float:
     """Error per unit of distance in `norm` from error per unit in the 2-norm."""
-    entries = 1
-    for size in found.nodes[0].output_shape:
-        entries *= size
+    entries = math.prod(found.nodes[0].output_shape)
     return growth if norm == "l2" else multiply_up(growth, sqrt_up(float(entries)))

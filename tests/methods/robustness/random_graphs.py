@@ -82,7 +82,8 @@ class Resampled(nn.Module):
     def __init__(self, draw, channels):
         super().__init__()
         self.down = draw.among(
-            nn.AvgPool2d(2), nn.MaxPool2d(3, 2, 1), convolution(draw, channels, channels, stride=2), nn.AvgPool2d(3, 2, 1),
+            nn.AvgPool2d(2), nn.AvgPool2d(3, 2, 1), nn.MaxPool2d(3, 2, 1),
+            convolution(draw, channels, channels, stride=2),
         )  # fmt: skip
         self.how = draw.between(0, 2)
         self.up = nn.ConvTranspose2d(channels, channels, 2, 2, groups=draw.among(1, 2))
