@@ -9,6 +9,7 @@ from auditor.resources import resource
 from auditor.spec.check import Check
 from auditor.spec.composing import Problems
 from auditor.spec.problem import suggestion
+from auditor.spec.regions import misfit
 from auditor.spec.sections import ReportSection, SourceSection
 from auditor.spec.tree import Node, place
 
@@ -40,6 +41,15 @@ def known_attributes(check: Check, body: Node, data: Mapping[str, SourceSection]
             what = f"the source {check.over.data} declares no attribute {name!r}"
             remedy = suggestion(name, declared) if declared else "list it under `attributes` of the source"
             problems.add(mark, "unknown-attribute", what, remedy)
+
+
+def regions_within(check: Check, body: Node, shape: tuple[int, ...], problems: Problems) -> None:
+    """What a check says of regions of the input speaks of inputs of `shape`. `body` is the check as read."""
+    for path, region in check.regions():
+        why = misfit(region, shape)
+        if why is not None:
+            mark, _ = place(body, path)
+            problems.add(mark, "bad-region", why, "state a region within `model.input.shape`, and not all of it")
 
 
 def known_frameworks(report: ReportSection, root: Node, problems: Problems) -> None:

@@ -15,6 +15,7 @@ from auditor.records import Finding, Judgement, Severity
 from auditor.spec.builder import Builder, Ref
 from auditor.spec.problem import problem, suggestion
 from auditor.spec.rows import Rows, Where
+from auditor.terms import Region
 
 Confidence = Annotated[float, Field(gt=0.5, lt=1.0)]
 
@@ -146,6 +147,10 @@ class Check(BaseModel):
     def exclusive(self) -> Exclusive | None:
         """What this check demands of single rows, for finding demands that exclude each other; None if it does not."""
         return None
+
+    def regions(self) -> tuple[tuple[tuple[str, ...], Region], ...]:
+        """Each region of the input that this check speaks of, with where it states it."""
+        return ()
 
     def unavailable(self) -> tuple[str, ...]:
         """What this check asks for that this version cannot do yet, each in a few words; empty when it can run."""

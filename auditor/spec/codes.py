@@ -37,6 +37,7 @@ CODES: dict[str, str] = {
         "without `__`, because it names a folder."
     ),
     "bad-slice": "Rows are chosen by a Python slice in text: ':4500', '4500:', '0:9000:2'.",
+    "bad-region": "A region of the input must lie within an input's shape, and be neither none nor all of it.",
     "bad-threshold": (
         "A check states exactly one of `require` and `budget`, and that exactly one of `at_least` and `at_most`."
     ),

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from auditor.digest import digest
 from auditor.errors import SpecErrors
-from auditor.spec.agreement import contradictions, known_attributes, known_frameworks
+from auditor.spec.agreement import contradictions, known_attributes, known_frameworks, regions_within
 from auditor.spec.blame import report
 from auditor.spec.check import Check, unknown_metric
 from auditor.spec.class_sets import Collection, class_sets
@@ -75,7 +75,7 @@ class _Reader:
         declared = Declared(classes, self._keys("sets"), self._keys("data"))
         training = self._section("training", Training, declared)
         defaults = self._section("defaults", Defaults, declared) or Defaults()
-        checks, places = self._checks(declared, data)
+        checks, places = self._checks(declared, data, None if model is None else tuple(model.input.shape))
         gate = self._section("gate", Gate, declared) or Gate()
         waivers = self._waivers(declared)
         rendering = self._section("report", ReportSection, declared) or ReportSection()
@@ -139,7 +139,7 @@ class _Reader:
         return {name: source for name, source in read.items() if source is not None}
 
     def _checks(
-        self, declared: Declared, data: Mapping[str, SourceSection]
+        self, declared: Declared, data: Mapping[str, SourceSection], shape: tuple[int, ...] | None
     ) -> tuple[dict[str, Check], dict[str, Mark]]:
         node = self.root.get("checks")
         if node is None:
@@ -163,6 +163,8 @@ class _Reader:
             if check is not None:
                 checks[name] = check
                 known_attributes(check, body, data, self.problems)
+                if shape is not None:
+                    regions_within(check, body, shape, self.problems)
         contradictions(checks, node, self.problems)
         return checks, {name: node.keys[name] for name in checks}
 

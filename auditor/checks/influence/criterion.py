@@ -72,6 +72,10 @@ require: {metric: mass, region: {border: 1}, sign: abs, at_most: 0.5, for_at_lea
         """The criterion in words, for instance: for at least 90 % of the rows, at most 0.3 of |attribution| ..."""
         return claim(self)
 
+    def regions(self) -> tuple[tuple[tuple[str, ...], Region], ...]:
+        side = "require" if self.require is not None else "budget"
+        return () if self.demand.region is None else (((side, "region"), self.demand.region),)
+
     def unavailable(self) -> tuple[str, ...]:
         missing = [*self.query_unavailable(), *self.demand.unavailable()]
         if self.needs:
