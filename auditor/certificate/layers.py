@@ -18,13 +18,13 @@ TOLERANCE = 1e-12
 
 ONES = frozenset(
     (
-        "Abs", "AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Flatten", "Hardtanh", "Identity",
-        "LogSigmoid", "MinMax", "PixelShuffle", "PixelUnshuffle", "PrependZero", "ReLU", "ReLU6", "Reshape",
+        "Abs", "AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Flatten", "GroupSort", "Hardtanh",
+        "Identity", "LogSigmoid", "MinMax", "PixelShuffle", "PixelUnshuffle", "PrependZero", "ReLU", "ReLU6", "Reshape",
         "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Unflatten",
     )
 )  # fmt: skip
 """Functions without weights that stretch nothing in either norm: of slope at most 1 entry by entry, a rearrangement, or
-a sorting of pairs."""
+a sorting of groups."""
 
 SLOPES = {
     "Sigmoid": 0.25,
@@ -235,6 +235,7 @@ PROOFS: dict[str, Proof] = {
     "LeakyReLU": _leaky,
     "PReLU": _leaky,
     "ELU": _leaky,
+    "Householder": lambda layer, tensors, limit, norm: limit >= (1.0 if norm == "l2" else math.sqrt(2.0)),
     "sum": _combination,
     "concatenation": _combination,
 }

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from auditor.errors import Unsupported
+from auditor.methods.layers import GroupSort, Householder, MinMax
 from auditor.methods.robustness.activations import ACTIVATIONS
 from auditor.methods.robustness.convolution import absolute_convolution_upper
 from auditor.methods.robustness.dense import absolute_norm_upper
@@ -44,7 +45,6 @@ from auditor.methods.robustness.operator_norms import (
 from auditor.methods.robustness.pooling import ADAPTIVE_MAXIMUM, MAXIMUM
 from auditor.methods.robustness.resampling import COPYING, PADDINGS, UPSAMPLINGS
 from auditor.methods.robustness.rounding import scaled, unscaled
-from auditor.methods.training.layers import MinMax
 
 ELEMENTWISE = 16
 """Units in the last place by which torch's elementwise functions may err, relative to the numbers they go through."""
@@ -135,9 +135,12 @@ def layer_error(node: Node, known: Mapping[tuple[int, tuple[int, ...]], float], 
         return _weighted(node, stretch, precision)
     if kind in NORMALIZATIONS:
         return _normalization(layer, entries, node.output_shape, stretch, precision)
-    exact = (MinMax, *MAXIMUM, *ADAPTIVE_MAXIMUM, *REARRANGEMENTS, *DROPOUTS)
+    exact = (MinMax, GroupSort, *MAXIMUM, *ADAPTIVE_MAXIMUM, *REARRANGEMENTS, *DROPOUTS)
     if kind in exact or (kind in UPSAMPLINGS and layer.mode in COPYING):
         return _linear(stretch, 0.0)
+    if kind is Householder:
+        # Sine and cosine within 16 units: their product with z within 19 units of ‖z‖, the reflection within 80.
+        return _linear(stretch, precision.gamma(6 * ELEMENTWISE))
     if kind in PADDINGS:
         filled = abs(float(getattr(layer, "value", 0.0))) * math.sqrt(entries) * SLACK
         return LayerError(stretch, stretch, filled, filled, precision.unit if filled else 0.0)

@@ -8,10 +8,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from auditor.errors import Unsupported
+from auditor.methods.layers import GroupSort, Householder, MinMax
 from auditor.methods.robustness.activations import ACTIVATIONS, activation_problem
 from auditor.methods.robustness.pooling import ADAPTIVE_AVERAGE, ADAPTIVE_MAXIMUM, AVERAGE, MAXIMUM
 from auditor.methods.robustness.resampling import INTERPOLATIONS, PADDINGS, UPSAMPLINGS
-from auditor.methods.training.layers import MinMax
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -22,8 +22,8 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropou
 
 SUPPORTED = frozenset(
     (
-        nn.Linear, MinMax, *CONVOLUTIONS, *TRANSPOSED, *POOLINGS, *NORMALIZATIONS, *REARRANGEMENTS, *DROPOUTS,
-        *PADDINGS, *UPSAMPLINGS, *ACTIVATIONS,
+        nn.Linear, MinMax, GroupSort, Householder, *CONVOLUTIONS, *TRANSPOSED, *POOLINGS, *NORMALIZATIONS,
+        *REARRANGEMENTS, *DROPOUTS, *PADDINGS, *UPSAMPLINGS, *ACTIVATIONS,
     )
 )  # fmt: skip
 
@@ -136,6 +136,12 @@ def _problem(layer: Any, kind: type[nn.Module], input_shape: tuple[int, ...]) ->
         return f"needs inputs [channels and {expected} sizes], found {input_shape}", "state the input's shape"
     if kind is MinMax and (_axis(layer.dim, input_shape) < 0 or input_shape[_axis(layer.dim, input_shape)] % 2):
         return f"dim {layer.dim} of inputs {input_shape} is the batch or of odd width", "give it an even width"
+    if kind is GroupSort and (
+        _axis(layer.dim, input_shape) < 0 or input_shape[_axis(layer.dim, input_shape)] % layer.size
+    ):
+        return f"dim {layer.dim} of inputs {input_shape} is the batch or no multiple of {layer.size}", "fit the groups"
+    if kind is Householder and (input_shape[0], len(layer.theta)) != (layer.channels, layer.channels // 2):
+        return f"is made for {layer.channels} channels, found {input_shape}", "give it as many angles as pairs"
     if kind is nn.Flatten and _axis(layer.start_dim, input_shape) < 0:
         return "flattens the batch", "use start_dim=1"
     if kind is nn.Unflatten and (not isinstance(layer.dim, int) or _axis(layer.dim, input_shape) < 0):
@@ -161,6 +167,6 @@ def _tensors(layer: Any, kind: type[nn.Module]) -> list[tuple[str, Tensor]]:
     elif kind in NORMALIZATIONS:
         names = ["weight", "bias", "running_mean", "running_var"]
     else:
-        names = ["weight"] if kind is nn.PReLU else []
+        names = {nn.PReLU: ["weight"], Householder: ["theta"]}.get(kind, [])
     found = [(name, getattr(layer, name)) for name in names]
     return [(name, tensor) for name, tensor in found if tensor is not None]

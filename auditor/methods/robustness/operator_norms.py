@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from auditor.methods.layers import GroupSort, Householder, MinMax
 from auditor.methods.robustness.activations import ACTIVATIONS
 from auditor.methods.robustness.convolution import Axis, convolution_norm_upper
 from auditor.methods.robustness.dense import matrix_norm_upper
@@ -22,9 +23,8 @@ from auditor.methods.robustness.layer_kinds import (
 )
 from auditor.methods.robustness.pooling import pooling_upper, spread
 from auditor.methods.robustness.resampling import PADDINGS, UPSAMPLINGS, padding_upper, upsampling_upper
-from auditor.methods.robustness.rounding import UNIT, up
+from auditor.methods.robustness.rounding import UNIT, sqrt_up, up
 from auditor.methods.robustness.supremum import convolution_row_sum_upper, row_sum_upper
-from auditor.methods.training.layers import MinMax
 from auditor.terms import Norm
 
 __all__ = [
@@ -94,7 +94,10 @@ def layer_norm_upper(
         return upsampling_upper(layer, input_shape, norm=norm, node=node)
     if kind in NORMALIZATIONS:
         return up(float(normalization_scale(layer).abs().max()) * (1 + NORMALIZATION_ERROR))
-    assert kind is MinMax or kind in REARRANGEMENTS or kind in DROPOUTS
+    if kind is Householder and norm == "linf":
+        # A reflection's rows hold |cos θ| and |sin θ|.
+        return sqrt_up(2.0)
+    assert kind in (MinMax, GroupSort, Householder) or kind in REARRANGEMENTS or kind in DROPOUTS
     return 1.0
 
 
