@@ -21,7 +21,7 @@ def verify(certificate: Path, weights: Path | None) -> int:
 
     CERTIFICATE is a run's folder or its certificate.json; WEIGHTS its weights.safetensors, by default the file beside
     the certificate. Proved are every layer's bound and the constants that follow for the margins between classes. That
-    the layers are those of the model, and which rows keep which margins, is the run's word.
+    the layers are those of the model, what its logits are and how exactly they were computed is the run's word.
 
     Exit 1 if a statement could not be proved or a layer's kind is not known here, 3 if a file is missing, broken,
     changed or another than the certificate speaks of.
@@ -41,7 +41,9 @@ def verify(certificate: Path, weights: Path | None) -> int:
     layers = f"{found.layers} layer bound{'' if found.layers == 1 else 's'}"
     if found.stands:
         say(f"{click.style('proved again:', fg='green', bold=True)} {layers} and the constants of the margins")
-        say(dim("not proved here: that the layers are the model's, and the rows' logits"))
+        say(
+            dim("the run's word: that the layers are the model's, the rows' logits, and how exactly they were computed")
+        )
         return 0
     say(f"{layers} proved again; the certificate does not stand")
     return REFUTED

@@ -23,7 +23,7 @@ def direct(x, y, apart, norm):
 @given(st.integers(0, 10**6), st.sampled_from(["l2", "linf"]), st.integers(1, 70), st.sampled_from([1, 7, 64]))
 def test_the_nearest_conflict_is_the_one_a_plain_loop_finds(seed, norm, rows, block):
     generator = torch.Generator().manual_seed(seed)
-    x, y = torch.rand(rows, 2, 3, 3, generator=generator), torch.randint(0, 4, (rows,), generator=generator)
+    x, y = torch.rand(rows, 2, 3, 100, generator=generator), torch.randint(0, 4, (rows,), generator=generator)
     x[::5] = x[0].clone()
     apart = conflicting(Affinity(((0, 1), (1, 2))), 4)
     found = nearest_conflicts(x, y, apart, norm=norm, block=block)
