@@ -1,0 +1,182 @@
+"""A search for a false certificate: random networks with branches, attacked inside the radii certified for them.
+
+    python -m benchmarks.fuzz [--minutes 5] [--seed 0] [--rows 8]
+
+Each trial draws a network (residual and dense blocks, strides, groups, dilation, every padding mode, transposed
+convolution, pooling, batch normalisation, sometimes with hidden biases of up to 2²⁴ that a later mean removes), bounds
+it in both arithmetics and both norms, and climbs every rival's margin inside each certified radius: in float64 for
+`real`, by replay in float32 from the float64 climb and from random points for `float32`. A trial that breaks a
+certificate is printed with its seed, and the exit code is 1.
+
+Closest miss: the smallest share of a margin that was left at a point inside the radius; 0 would be a flip.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from auditor.errors import Unsupported
+from auditor.methods.robustness import bound_model, certify
+from auditor.methods.robustness.ball import steepest
+from auditor.terms import Norm
+from tests.methods.robustness.random_graphs import Graph
+
+STEPS = 12
+INSIDE = 1 - 1e-9
+
+
+class Tally(NamedTuple):
+    """`attacks`: points inside a certified radius at which the network was evaluated."""
+
+    certified: int
+    attacks: int
+    broken: int
+    closest: float
+
+    def plus(self, other: Tally) -> Tally:
+        return Tally(
+            self.certified + other.certified,
+            self.attacks + other.attacks,
+            self.broken + other.broken,
+            min(self.closest, other.closest),
+        )
+
+
+NOTHING = Tally(0, 0, 0, 1.0)
+
+
+def strained(seed: int) -> Graph:
+    """A random network in float32; two in three have biases that are large and removed again."""
+    model = Graph(seed).float()
+    generator = torch.Generator().manual_seed(seed)
+    for block in model.blocks:
+        inner, norm = getattr(block, "inner", None), getattr(block, "norm", None)
+        if isinstance(inner, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and seed % 3:
+            bias = 2.0 ** float(24 * torch.rand((), generator=generator))
+            assert inner.bias is not None
+            assert norm.running_mean is not None
+            inner.bias.add_(bias)
+            norm.running_mean.copy_(inner.bias)
+    return model
+
+
+def climbed(model: nn.Module, x: Tensor, winner: Tensor, rival: Tensor, radius: Tensor, norm: Norm) -> list[Tensor]:
+    """Points within `radius` [rows] of x where the rival gains on the winner, one tensor a step."""
+    reach = radius[:, None, None, None]
+    delta, found = torch.zeros_like(x), []
+    for step in range(STEPS):
+        at = (x + delta).requires_grad_(True)
+        out = model(at)
+        gain = (out.gather(1, rival) - out.gather(1, winner)).sum()
+        (gradient,) = torch.autograd.grad(gain, at)
+        delta = delta + (1.0 if step % 2 == 0 else 0.3) * reach * steepest(gradient, norm)
+        delta = shortened(delta, radius, norm)
+        found.append(x + delta)
+    return found
+
+
+def shortened(delta: Tensor, radius: Tensor, norm: Norm) -> Tensor:
+    flat = delta.flatten(1)
+    length = flat.abs().amax(1) if norm == "linf" else flat.norm(dim=1)
+    return delta * (radius * INSIDE / length.clamp_min(1e-300)).clamp_max(1.0)[:, None, None, None]
+
+
+def trial(seed: int, norm: Norm, arithmetic: str, rows: int) -> Tally:
+    """One network's certificates under attack. Raises Unsupported where it has no bound."""
+    model = strained(seed)
+    bounds = bound_model(model, model.shape, norm, arithmetic=arithmetic)  # pyright: ignore[reportArgumentType]
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(rows, *model.shape, generator=generator)
+    single = strained(seed)
+    double = model.double()
+    logits = double(x.double())
+    lengths = x.double().flatten(1).norm(dim=1)
+    radius = certify(logits, bounds.reach, 0.0, logits_error=bounds.error.at(lengths)).radius.clamp_max(1e6)
+    held = radius > 0
+    if not bool(held.any()):
+        return NOTHING
+    x, logits, radius = x[held], logits[held], radius[held]
+    winner = logits.argmax(1, keepdim=True)
+    lead = logits.gather(1, winner)
+    tally = NOTHING._replace(certified=len(x))
+    for place in range(1, logits.shape[1]):
+        rival = logits.argsort(1, descending=True)[:, place : place + 1]
+        points = climbed(double, x.double(), winner, rival, radius, norm)
+        if arithmetic == "float32":
+            points += around(x, points[-1], radius, norm, generator)
+        margin = (lead - logits.gather(1, rival)).flatten()
+        for point in points:
+            if arithmetic == "float32":
+                point = point.float()
+                inside = within(point.double() - x.double(), radius, norm)
+                out = single(point).double()
+            else:
+                inside, out = torch.ones(len(x), dtype=torch.bool), double(point)
+            left = (out.gather(1, winner) - out.gather(1, rival)).flatten()
+            # In real arithmetic a flip must be larger than what float64 may have made of it.
+            slack = 2 * bounds.error.at(lengths[held] + radius) if arithmetic == "real" else torch.zeros_like(left)
+            flips = inside & (left + slack < 0 if arithmetic == "real" else left <= 0)
+            share = torch.where(inside, left / margin, 1.0)
+            tally = tally.plus(Tally(0, int(inside.sum()), int(flips.sum()), float(share.min())))
+    return tally
+
+
+def around(x: Tensor, point: Tensor, radius: Tensor, norm: Norm, generator: torch.Generator) -> list[Tensor]:
+    """Random points of the ball, and last-bit neighbours of x and of where the climb ended."""
+    found = []
+    for scale in (1.0, 0.1):
+        noise = torch.randn(x.shape, generator=generator, dtype=torch.float64) * scale * radius[:, None, None, None]
+        found.append(x.double() + shortened(noise, radius, norm))
+    for start in (x.double(), point):
+        found.append(start * (1 + 2.0**-23 * torch.randint(-2, 3, x.shape, generator=generator)))
+    return found
+
+
+def within(delta: Tensor, radius: Tensor, norm: Norm) -> Tensor:
+    flat = delta.flatten(1)
+    return (flat.abs().amax(1) if norm == "linf" else flat.norm(dim=1)) <= radius
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rows", type=int, default=8)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    end = time.monotonic() + 60 * options.minutes
+    totals: dict[tuple[str, str], Tally] = {}
+    trials = refused = 0
+    seed = options.seed
+    while time.monotonic() < end:
+        norm: Norm = "linf" if seed % 4 == 3 else "l2"
+        for arithmetic in ("real", "float32"):
+            try:
+                tally = trial(seed, norm, arithmetic, options.rows)
+            except Unsupported as error:
+                refused += 1
+                print(f"seed {seed}: {error.what}", file=sys.stderr)
+                continue
+            trials += 1
+            totals[norm, arithmetic] = totals.get((norm, arithmetic), NOTHING).plus(tally)
+            if tally.broken:
+                print(f"FALSE CERTIFICATE: seed {seed}, {norm}, {arithmetic}: {tally.broken} points")
+        seed += 1
+    print(f"{trials} trials from seed {options.seed}, {refused} refused\n")
+    print("| norm, arithmetic | certified rows | points tried inside | broken | closest miss |")
+    print("|---|---|---|---|---|")
+    for (kind, arithmetic), tally in sorted(totals.items()):
+        print(
+            f"| {kind}, {arithmetic} | {tally.certified:,} | {tally.attacks:,} | {tally.broken} | {tally.closest:.4g} |"
+        )
+    return int(any(tally.broken for tally in totals.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
