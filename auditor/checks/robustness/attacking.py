@@ -51,7 +51,7 @@ def plan_attack(
     )
 
 
-@op(version=2, device=True)
+@op(version=3, device=True)
 def bounds_if_any(*, model: Any, input_shape: tuple[int, ...], norm: Norm) -> Bounds | None:
     """Lipschitz constants by which an attack spares itself hopeless rows; None where the network has no bound."""
     from auditor.errors import NotAvailable, Unsupported
