@@ -41,9 +41,10 @@ from auditor.methods.robustness.rounding import (
     sqrt_up,
     unscaled,
 )
+from auditor.methods.robustness.threads import one_thread
 
-MEMORY = 192 * 2**20
-"""Bytes of frequency blocks held at once."""
+MEMORY = {"cpu": 48 * 2**20, "cuda": 2**30}
+"""Bytes of frequency blocks held at once: on a CPU about what its caches hold."""
 
 
 class Axis(NamedTuple):
@@ -66,6 +67,7 @@ class Axis(NamedTuple):
         return (self.size + self.before + self.after - self.extent) // self.stride + 1
 
 
+@one_thread()
 def convolution_norm_upper(
     weight: Tensor, axes: tuple[Axis, ...], *, groups: int = 1, mode: str = "zeros", entry_error: float = 0.0
 ) -> float:
@@ -150,8 +152,9 @@ def _ring_norm_upper(kernel: Tensor, axes: tuple[Axis, ...], lengths: tuple[int,
     groups, outputs, inputs, taps = kernel.shape
     strides = tuple(axis.stride for axis in axes)
     correlation = Autocorrelation(tuple(axis.taps for axis in axes), tuple(axis.dilation for axis in axes), strides)
+    memory = MEMORY.get(kernel.device.type, MEMORY["cpu"])
     if correlation.worthwhile(outputs, inputs):
-        return sqrt_up(correlation.eigenvalue_upper(kernel, lengths, magnitude, memory=MEMORY))
+        return sqrt_up(correlation.eigenvalue_upper(kernel, lengths, magnitude, memory=memory))
     aliases = math.prod(strides)
     matrix = kernel.permute(3, 0, 1, 2).reshape(taps, -1)
     smaller = min(outputs, inputs * aliases)
@@ -159,7 +162,7 @@ def _ring_norm_upper(kernel: Tensor, axes: tuple[Axis, ...], lengths: tuple[int,
     positions = [axis.dilation * np.arange(axis.taps) for axis in axes]
     bases = tuple(length // stride for length, stride in zip(lengths, strides, strict=True))
     largest = 0.0
-    for part in phases(positions, lengths, strides, bases, batch=max(1, MEMORY // size), device=kernel.device):
+    for part in phases(positions, lengths, strides, bases, batch=max(1, memory // size), device=kernel.device):
         flat = part.reshape(-1, taps)
         blocks = torch.complex(flat.real @ matrix, flat.imag @ matrix)
         blocks = blocks.reshape(-1, aliases, groups, outputs, inputs).permute(0, 2, 3, 4, 1)

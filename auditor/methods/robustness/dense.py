@@ -16,8 +16,10 @@ from auditor.methods.robustness.rounding import (
     sqrt_up,
     unscaled,
 )
+from auditor.methods.robustness.threads import one_thread
 
 
+@one_thread()
 def matrix_norm_upper(weight: Tensor, *, entry_error: float = 0.0) -> float:
     """Never below ‖W‖₂ of any matrix whose entries differ from those of `weight` [rows, columns] by a factor of at
     most 1 ± `entry_error`.

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from auditor.methods.robustness.convolution import Axis
 from auditor.methods.robustness.rounding import UNDERFLOW, add_up, gamma, multiply_up, scaled, unscaled
+from auditor.methods.robustness.threads import one_thread
 
 
+@one_thread()
 def row_sum_upper(weight: Tensor, *, entry_error: float = 0.0) -> float:
     """Never below ‖W‖_∞ of any matrix whose entries differ from those of `weight` [rows, columns] by a factor of at
     most 1 ± `entry_error`.
@@ -24,6 +26,7 @@ def row_sum_upper(weight: Tensor, *, entry_error: float = 0.0) -> float:
     return _rounded(float(matrix.abs().sum(1).max()), weight.shape[1], entry_error, exponent)
 
 
+@one_thread()
 def convolution_row_sum_upper(
     weight: Tensor,
     axes: tuple[Axis, ...],

@@ -221,3 +221,17 @@ def test_a_class_whose_forward_was_replaced_is_refused(monkeypatch):
     monkeypatch.setattr(nn.ReLU, "forward", lambda self, x: 3 * x)
     with pytest.raises(Unsupported, match="replaced"):
         operator_norm_bound(nn.ReLU(), (3,))
+
+
+def test_the_number_of_threads_changes_no_digit():
+    layer = nn.Conv2d(64, 64, 3, padding=1)
+    dense = nn.Linear(300, 200)
+    before, found = torch.get_num_threads(), set()
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            found.add((operator_norm_bound(layer, (64, 8, 8)), operator_norm_bound(dense, (300,))))
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(before)
+    assert len(found) == 1
