@@ -19,7 +19,7 @@ TOLERANCE = 1e-12
 ONES = frozenset(
     (
         "Abs", "AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Flatten", "GroupSort", "Hardtanh",
-        "Identity", "GroupSort", "LogSigmoid", "MinMax", "PixelShuffle", "PixelUnshuffle", "PrependZero", "ReLU", "ReLU6", "Reshape",
+        "Identity", "LogSigmoid", "MinMax", "PixelShuffle", "PixelUnshuffle", "PrependZero", "ReLU", "ReLU6", "Reshape",
         "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Unflatten",
     )
 )  # fmt: skip
