@@ -34,7 +34,7 @@ class Narrowest(NamedTuple):
     inputs: Tensor
 
 
-@op(version=5, device=True)
+@op(version=6, device=True)
 def bound_margins(
     *, model: Any, input_shape: tuple[int, ...], norm: Norm, arithmetic: Literal["real", "float32"] = "real"
 ) -> Bounds:
