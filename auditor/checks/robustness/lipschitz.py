@@ -75,7 +75,7 @@ class LipschitzConstant(Check):
         over = self.over
         assert over is not None
         model, inputs, rows = build.model(), build.inputs(over), build.selected(over, self.where)
-        bounds = build.add(bound_margins, model=model, input_shape=build.input_shape, norm=self.norm)
+        bounds = build.add(bound_margins, model=model, input_shape=build.input_shape, norm=self.norm, arithmetic="real")
         elements = 1
         for size in build.input_shape:
             elements *= size

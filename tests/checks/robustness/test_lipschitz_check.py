@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from auditor.checks.robustness.certified import CertifiedRobustness
 from auditor.checks.robustness.lipschitz import LipschitzConstant
 from auditor.errors import CertificateBroken, Unsupported
 from auditor.records import EvidenceKind, Status
@@ -169,3 +170,12 @@ def test_a_threshold_and_a_radius_change_only_what_they_must():
         "search near",
         "slopes alone",
     }
+
+
+def test_the_proof_is_shared_with_certified_robustness():
+    x, y = rows()
+    certified = make_check(CertifiedRobustness, "epsilon: 0.1\nclaim: sample\nrequire: {metric: vra, at_least: 0.5}")
+    checks = (certified, make_check(LipschitzConstant, LIMIT.format(limit=2)))
+    plans = [plan_check(check, model=planted(), x=x, y=y) for check in checks]
+    shared = plans[0].tasks.keys() & plans[1].tasks.keys()
+    assert "bound margins" in {plans[0].tasks[key].op.label for key in shared}
