@@ -91,7 +91,7 @@ def conduct(spec: Path, model: Path, options: Options, *, listeners: Iterable[Li
         refuse_shared_rows(prepared, store, checks)
         shown, pictures = samples(prepared, store, checks)
         made, outcome = run_checks(prepared, store, options, tuple(listeners))
-        written = write_evidence(folder, made, pictures)
+        written = write_evidence(folder, made, pictures, model=description.sha256)
         findings, verdict, comparison = _gated(prepared, written, options, as_of, baseline)
         results = Results(
             spec=spec_record(prepared),

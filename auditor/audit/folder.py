@@ -79,10 +79,15 @@ def release(folder: Path) -> None:
 
 
 def write_evidence(
-    folder: Path, judgements: Mapping[str, Judgement], samples: Mapping[str, np.ndarray] | None = None
+    folder: Path,
+    judgements: Mapping[str, Judgement],
+    samples: Mapping[str, np.ndarray] | None = None,
+    *,
+    model: str,
 ) -> dict[str, Finding]:
     """Writes tables, images and certificate in the place of an earlier run's; returns the findings with their paths.
 
+    `model` is the SHA-256 of the audited file.
     The earlier results.json and what was rendered from it go first, so that a run which is killed here leaves no folder
     whose parts speak of different runs.
     """
@@ -98,7 +103,7 @@ def write_evidence(
             kept.add(_put(folder / below / f"{id_}.png", lambda path, image=image: _png(path, image)))
         findings[check] = _with_paths(judgement, below)
     proved = [judgement.proved for judgement in judgements.values() if judgement.proved is not None]
-    for name, content in certificate_files(proved).items():
+    for name, content in certificate_files(proved, model=model).items():
         _put(folder / name, lambda path, content=content: path.write_bytes(content))
     for id_, image in (samples or {}).items():
         kept.add(_put(folder / EVIDENCE / SAMPLES / f"{id_}.png", lambda path, image=image: _png(path, image)))

@@ -12,6 +12,7 @@ import numpy as np
 from auditor.certificate.layers import proved
 from auditor.certificate.walk import faults
 from auditor.certificate.writing import seal, written
+from auditor.digest import file_digest
 from auditor.errors import DataError, HashMismatch, RecordError
 from auditor.records.certificate import Certificate, NetworkProof
 
@@ -31,13 +32,19 @@ class Verification(NamedTuple):
         return not self.refuted and not self.unverified
 
 
-def verify(certificate: Path, weights: Path) -> Verification:
+def verify(certificate: Path, weights: Path, model: Path | None = None) -> Verification:
     """Reads both files and proves all that the certificate states of the weights, with NumPy and rational numbers.
 
-    Raises RecordError for a certificate that cannot be read, HashMismatch where it was changed or the weights are
-    others, DataError for weights that cannot be read.
+    `model`: the audited file, whose hash must then be the one the certificate names. Raises RecordError for a
+    certificate that cannot be read, HashMismatch where it was changed or the weights or the model are others, DataError
+    for weights that cannot be read.
     """
     stated = read(certificate)
+    if model is not None and (found := file_digest(model)) != stated.model:
+        raise HashMismatch(
+            f"model {model} has SHA-256 {found}, the certificate speaks of {stated.model}",
+            remedy="give the file that the run audited, or audit this one",
+        )
     tensors = _tensors(weights, stated)
     refuted: list[str] = []
     unverified: list[str] = []

@@ -13,8 +13,11 @@ CERTIFICATE = "certificate.json"
 WEIGHTS = "weights.safetensors"
 
 
-def certificate_files(proved: Iterable[Proved]) -> dict[str, bytes]:
-    """Names and contents of both files; empty where nothing was certified. Equal proofs are written once."""
+def certificate_files(proved: Iterable[Proved], *, model: str) -> dict[str, bytes]:
+    """Names and contents of both files; empty where nothing was certified. Equal proofs are written once.
+
+    `model` is the SHA-256 of the file that the proved network was loaded from.
+    """
     proved = list(proved)
     if not proved:
         return {}
@@ -23,6 +26,7 @@ def certificate_files(proved: Iterable[Proved]) -> dict[str, bytes]:
     tensors = {name: tensor for one in proved for name, tensor in sorted(one.tensors.items())}
     weights = safetensors.numpy.save(tensors)
     open_ = Certificate(
+        model=model,
         weights=hashlib.sha256(weights).hexdigest(),
         proofs=tuple({digest(one.proof): one.proof for one in proved}.values()),
         claims=tuple(one.claim for one in proved),

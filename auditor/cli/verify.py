@@ -16,7 +16,8 @@ REFUTED = 1
 @click.command(context_settings=CONTEXT)
 @click.argument("certificate", type=options.RUN)
 @click.argument("weights", type=options.RUN, required=False)
-def verify(certificate: Path, weights: Path | None) -> int:
+@click.option("--model", type=options.RUN, metavar="FILE", help="Also hold the audited model file against its hash.")
+def verify(certificate: Path, weights: Path | None, model: Path | None) -> int:
     """Prove again what CERTIFICATE states of WEIGHTS, with NumPy and rational numbers alone.
 
     CERTIFICATE is a run's folder or its certificate.json; WEIGHTS its weights.safetensors, by default the file beside
@@ -30,7 +31,7 @@ def verify(certificate: Path, weights: Path | None) -> int:
     from auditor.certificate.writing import CERTIFICATE, WEIGHTS
 
     path = certificate / CERTIFICATE if certificate.is_dir() else certificate
-    found = prove(path, weights or path.with_name(WEIGHTS))
+    found = prove(path, weights or path.with_name(WEIGHTS), model)
     for text in found.refuted:
         say(f"{click.style('not proved:', fg='red', bold=True)} {text}")
     for text in found.unverified:

@@ -66,9 +66,12 @@ class Claim(Record):
 
 
 class Certificate(Record):
-    """`weights`: SHA-256 of weights.safetensors. `sha256`: of the canonical JSON of everything else here."""
+    """`model`: SHA-256 of the model file that the run was given; `weights`: of weights.safetensors. `sha256`: of the
+    canonical JSON of everything else here.
+    """
 
     format: Literal["auditor-certificate/1"] = FORMAT
+    model: str
     weights: str
     proofs: tuple[NetworkProof, ...]
     claims: tuple[Claim, ...]

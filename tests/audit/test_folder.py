@@ -38,7 +38,9 @@ def files(folder: Path) -> list[str]:
 
 
 def test_the_layout_is_the_contract_s(tmp_path: Path) -> None:
-    findings = write_evidence(tmp_path, {"robust/top-3": judgement("robust/top-3", "by_class", images=("worst",))})
+    findings = write_evidence(
+        tmp_path, {"robust/top-3": judgement("robust/top-3", "by_class", images=("worst",))}, model="0" * 64
+    )
     assert files(tmp_path) == [
         "evidence/robust__top-3/by_class.parquet",
         "evidence/robust__top-3/points.parquet",
@@ -52,13 +54,13 @@ def test_the_layout_is_the_contract_s(tmp_path: Path) -> None:
 
 
 def test_stale_parts_of_an_earlier_run_go_and_nothing_else(tmp_path: Path) -> None:
-    write_evidence(tmp_path, {"a": judgement("a", "one"), "gone": judgement("gone")})
+    write_evidence(tmp_path, {"a": judgement("a", "one"), "gone": judgement("gone")}, model="0" * 64)
     for name in ("results.json", "report.html", "report.pdf", "notes.txt", "evidence/readme.md", "evidence/a/mine.txt"):
         (tmp_path / name).write_text("x")
     (tmp_path / "evidence/a/old.svg").write_text("x")
     (tmp_path / "data").mkdir()
     (tmp_path / "data/train.parquet").write_text("x")
-    write_evidence(tmp_path, {"a": judgement("a", "two")})
+    write_evidence(tmp_path, {"a": judgement("a", "two")}, model="0" * 64)
     assert files(tmp_path) == [
         "data/train.parquet",
         "evidence/a/mine.txt",
@@ -75,7 +77,7 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
     (outside / "keep.parquet").write_text("x")
     (folder / "evidence").mkdir(parents=True)
     (folder / "evidence" / "b").symlink_to(outside)
-    write_evidence(folder, {"a": judgement("a")})
+    write_evidence(folder, {"a": judgement("a")}, model="0" * 64)
     assert files(outside) == ["keep.parquet"]
 
 
@@ -87,7 +89,7 @@ class TestClaim:
 
     def test_a_run_killed_half_way_may_be_repeated(self, tmp_path: Path) -> None:
         claim(tmp_path)
-        write_evidence(tmp_path, {"a": judgement("a")})
+        write_evidence(tmp_path, {"a": judgement("a")}, model="0" * 64)
         claim(tmp_path)
 
     def test_an_earlier_run_is_replaced(self, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A certificate is proved again by other code; nothing in it, and nothing in its weights, can be changed unseen."""
 
+import hashlib
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ from auditor.methods.robustness import bound_model
 from auditor.methods.training.layers import MinMax
 from auditor.records.certificate import Certificate, Claim, Proved
 
+MODEL = b"the audited file"
 CLAIM = Claim(
     check="robust/standard", norm="l2", epsilon=0.1, guarantee="standard", arithmetic="real", rows=9, certified=5, vra=4
 )
@@ -102,7 +104,9 @@ def prove(build, seed=0, norm="l2"):
 
 def write(folder, proof, tensors):
     claim = CLAIM.model_copy(update={"norm": proof.norm})
-    for name, content in certificate_files([Proved(proof, tensors, claim)]).items():
+    for name, content in certificate_files(
+        [Proved(proof, tensors, claim)], model=hashlib.sha256(MODEL).hexdigest()
+    ).items():
         (folder / name).write_bytes(content)
     return folder / CERTIFICATE, folder / WEIGHTS
 
@@ -161,6 +165,16 @@ def test_one_changed_byte_is_seen_wherever_it_lies(tmp_path, name):
             verify(*paths)
     (tmp_path / name).write_bytes(whole)
     assert verify(*paths).stands
+
+
+def test_the_audited_file_is_the_one_that_was_audited(tmp_path):
+    paths = write(tmp_path, *prove(dense))
+    model = tmp_path / "m.pt"
+    model.write_bytes(MODEL)
+    assert verify(*paths, model).stands
+    model.write_bytes(MODEL + b"\0")
+    with pytest.raises(HashMismatch, match="the certificate speaks of"):
+        verify(*paths, model)
 
 
 def test_an_unknown_kind_is_listed_and_keeps_the_certificate_from_standing(tmp_path):

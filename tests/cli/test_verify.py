@@ -28,7 +28,8 @@ def test_a_run_writes_a_certificate_that_is_proved_again(run):
     whole = run.run("verify", "out")
     assert whole.code == 0
     assert "2 layer bounds" in whole.out or "3 layer bounds" in whole.out
-    assert run.run("verify", f"out/{CERTIFICATE}", f"out/{WEIGHTS}").code == 0
+    assert run.run("verify", f"out/{CERTIFICATE}", f"out/{WEIGHTS}", "--model", "m.pt").code == 0
+    assert run.run("verify", "out", "--model", "spec.yaml").code == 3
 
 
 def test_it_needs_no_torch(run):
