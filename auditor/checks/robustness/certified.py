@@ -12,6 +12,7 @@ from auditor.checks.robustness.certifying import (
     CertifiedRows,
     Narrowest,
     bound_margins,
+    bound_rounding,
     certify_rows,
     find_narrowest,
     observe_lipschitz,
@@ -109,6 +110,9 @@ class CertifiedRobustness(Check):
         bounds = build.add(
             bound_margins, model=model, input_shape=build.input_shape, norm=self.norm, arithmetic=self.arithmetic
         )
+        rounding = None
+        if self.arithmetic == "float32":
+            rounding = build.add(bound_rounding, model=model, inputs=inputs, rows=rows, bounds=bounds)
         certified = build.add(
             certify_rows,
             logits=build.logits(over, dtype="float64"),
@@ -118,6 +122,7 @@ class CertifiedRobustness(Check):
             rows=rows,
             epsilon=self.epsilon,
             guarantee=guarantee,
+            rounding=rounding,
         )
         attacks = tuple(
             plan_attack(

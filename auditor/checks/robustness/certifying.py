@@ -44,7 +44,22 @@ def bound_margins(
     return bound_model(model, input_shape, norm, arithmetic=arithmetic)
 
 
-@op(version=2)
+@op(version=1, device=True)
+def bound_rounding(*, model: Any, inputs: Tensor, rows: Tensor, bounds: Bounds, device: str) -> Tensor:
+    """How far float64 and float32 logits together may lie from the exact ones at each selected row."""
+    import torch
+
+    from auditor.methods.robustness.evaluation_error import rounding_at
+    from auditor.methods.robustness.graph import network
+
+    chosen = inputs[rows]
+    general = bounds.error.at(chosen.flatten(1).double().norm(dim=1))
+    met = rounding_at(network(model, tuple(chosen.shape[1:])), chosen.to(device)).cpu()
+    # Beyond the range in which nothing overflows, the general bound is infinite.
+    return torch.where(general.isinf(), general, met)
+
+
+@op(version=3)
 def certify_rows(
     *,
     logits: Tensor,
@@ -54,6 +69,7 @@ def certify_rows(
     rows: Tensor,
     epsilon: float,
     guarantee: Standard | TopK | Affinity,
+    rounding: Tensor | None = None,
 ) -> CertifiedRows:
     """Certificates of the selected rows from float64 logits, the error of computing them subtracted; under
     `arithmetic: float32` also that of float32 logits at every neighbour.
@@ -62,9 +78,8 @@ def certify_rows(
 
     scores, label = logits[rows], labels[rows]
     lengths = inputs[rows].flatten(1).double().norm(dim=1)
-    certificates = certify(
-        scores, bounds.reach, epsilon, guarantee, labels=label, logits_error=bounds.error.at(lengths)
-    )
+    error = bounds.error.at(lengths) if rounding is None else rounding
+    certificates = certify(scores, bounds.reach, epsilon, guarantee, labels=label, logits_error=error)
     order = scores.argsort(dim=1, descending=True, stable=True)
     rank = (order == label[:, None]).int().argmax(1)
     return CertifiedRows(order[:, 0], label, rank, certificates)

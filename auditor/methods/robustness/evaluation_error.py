@@ -10,6 +10,9 @@ which margins are read, and the float32 logits at a neighbour x', which are to h
 their lines, the computed lead of j over i at x' is at least the computed lead at x less K_ji‖x − x'‖ less
 √2·(e₆₄(‖x‖) + e₃₂(‖x‖ + ‖x − x'‖)); so e₃₂'s slope is also what each unit of distance costs (`growth`).
 
+The line takes ‖x_l‖ for the most that the weights allow. `rounding_at` runs the network and takes the norms it meets,
+which is much less in deep networks; how the error grows with the distance stays the same.
+
 Presumes direct or im2col convolution: no Winograd, no FFT, no TF32.
 """
 
@@ -24,7 +27,7 @@ from torch import Tensor, nn
 
 from auditor.errors import Unsupported
 from auditor.methods.robustness.graph import Network, Node
-from auditor.methods.robustness.layer_error import DOUBLE, SINGLE, Line, Precision, layer_error
+from auditor.methods.robustness.layer_error import DOUBLE, SINGLE, LayerError, Line, Precision, layer_error
 from auditor.methods.robustness.rounding import multiply_up
 
 Arithmetic = Literal["real", "float32"]
@@ -68,6 +71,42 @@ def evaluation_error(
     slope, offset = (double.slope + single.slope) * SLACK, (double.offset + single.offset) * SLACK
     # A neighbour may be as long again as x before anything overflows.
     return EvaluationError(slope, offset, single.limit / 2), multiply_up(single.slope, SLACK)
+
+
+def rounding_at(network: Network, inputs: Tensor, arithmetic: Arithmetic = "float32", *, batch: int = 256) -> Tensor:
+    """What to subtract at each of `inputs` [rows, *input], float64 [rows]: the error at x itself, from the norms that
+    the values of the network have there. Raises Unsupported as `evaluation_error` does.
+    """
+    precisions = (DOUBLE,) if arithmetic == "real" else (DOUBLE, SINGLE)
+    layers = [[layer_error(node, {}, precision) for node in network.nodes[1:]] for precision in precisions]
+    found = [_met(network, part.to(torch.float64), precisions, layers) for part in inputs.split(batch) if len(part)]
+    return torch.cat(found) if found else torch.zeros(0, dtype=torch.float64)
+
+
+def _met(network: Network, inputs: Tensor, precisions: tuple[Precision, ...], layers: list[list[LayerError]]) -> Tensor:
+    """The errors of all `precisions` together at each input. A later precision's values are within its own error and
+    those before it of the float64 ones met here.
+    """
+    norms = [value.flatten(1).norm(dim=1) * SLACK for value in network.values(inputs)]
+    total = torch.zeros_like(norms[0])
+    errors: list[list[Tensor]] = []
+    for precision, each in zip(precisions, layers, strict=True):
+        own = [torch.zeros_like(norms[0])]
+        for node, layer in zip(network.nodes[1:], each, strict=True):
+            error = _length([own[place] for place in node.inputs])
+            computed = _length([norms[place] for place in node.inputs])
+            for before in errors:
+                computed = computed + _length([before[place] for place in node.inputs])
+            fresh = layer.relative * (layer.mass * (computed + error) + layer.constant)
+            entries = math.sqrt(math.prod(node.output_shape))
+            own.append((layer.stretch * error + fresh + precision.tiny * entries) * (1 + 1e-12))
+        errors.append(own)
+        total = total + own[-1]
+    return torch.where(total.isfinite(), total * SLACK, torch.inf)
+
+
+def _length(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.stack(parts).norm(dim=0) * (1 + 1e-12)
 
 
 def _check_held(model: nn.Module) -> None:

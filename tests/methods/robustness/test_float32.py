@@ -9,7 +9,8 @@ from torch import nn
 
 from auditor.errors import Unsupported
 from auditor.methods.robustness import bound_model, certify
-from auditor.methods.robustness.graph import Node
+from auditor.methods.robustness.evaluation_error import rounding_at
+from auditor.methods.robustness.graph import Node, network
 from auditor.methods.robustness.layer_error import SINGLE, layer_error
 from tests.methods.robustness.random_graphs import Graph
 
@@ -57,6 +58,17 @@ def test_float32_logits_of_random_networks_stay_within_the_bound(seed):
     assert bool(error.isfinite().all())
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_the_error_from_the_norms_met_covers_what_is_measured_and_is_no_looser(seed):
+    model = Graph(seed).float()
+    x = 10 * torch.randn(8, *model.shape, generator=torch.Generator().manual_seed(seed))
+    general = bound_model(model, model.shape, arithmetic="float32").error.at(x.double().flatten(1).norm(dim=1))
+    met = rounding_at(network(model, model.shape), x, batch=3)
+    measured = (model(x).double() - model.double()(x.double())).norm(dim=1)
+    assert bool((measured <= met).all())
+    assert bool((met <= general * (1 + 1e-6)).all())
+
+
 def biased(bias):
     """f = [x, 0], computed by way of x + bias."""
     first, second = nn.Linear(1, 2), nn.Linear(2, 2)
@@ -81,8 +93,8 @@ def test_hidden_biases_are_certified_in_real_arithmetic_and_never_in_float32(bia
     neighbours = x + epsilon * torch.linspace(-1, 1, 1001)[:, None]
     assert bool((model(neighbours)[:, 0] <= model(neighbours)[:, 1]).any()), "float32 loses the lead somewhere"
     for radius in (epsilon, epsilon / 100, 0.0):
-        out = certify(logits, single.reach, radius, logits_error=single.error.at(length))
-        assert not bool(out.certified)
+        for error in (single.error.at(length), rounding_at(network(model, (1,)), x)):
+            assert not bool(certify(logits, single.reach, radius, logits_error=error).certified)
 
 
 def test_an_ordinary_network_is_certified_in_float32_a_little_less_far_than_in_real_arithmetic():
