@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 from auditor.errors import Unsupported
 from auditor.methods.robustness.elementary import ELEMENTARY, Assumed, Concatenation, PrependZero, Scale, Selection, Sum
 from auditor.methods.robustness.layer_kinds import REARRANGEMENTS
+from auditor.methods.robustness.memory import Memory
 from auditor.methods.robustness.operations import (
     AFFINE,
     ARITHMETIC,
@@ -65,8 +66,7 @@ class Builder:
         self.modules = dict(model.named_modules(remove_duplicate=False))
         self.nodes: list[Any] = []
         self.found: dict[fx.Node, Any] = {}
-        self.memory: dict[int, int] = {}
-        self.stale: dict[int, str] = {}
+        self.memory = Memory()
         self.at: fx.Node | None = None
 
     def build(self, graph: fx.Graph) -> Built:
@@ -126,10 +126,9 @@ class Builder:
         if isinstance(argument, fx.Node):
             value = self.found[argument]
             for each in value if isinstance(value, (tuple, list)) else (value,):
-                if isinstance(each, Value) and each.place in self.stale:
-                    self._refuse(
-                        f"reads a value after {self.stale[each.place]} changed it in place", "do not change it in place"
-                    )
+                by = self.memory.changed_by(each.place) if isinstance(each, Value) else None
+                if by is not None:
+                    self._refuse(f"reads a value after {by} changed it in place", "do not change it in place")
             return value
         if isinstance(argument, (list, tuple)):
             return tuple(self._read(each) for each in argument)
@@ -217,21 +216,10 @@ class Builder:
         self.nodes.append((name, layer, places, shape, tuple(sample.shape[1:]), source_line(self.at)))
         place = len(self.nodes) - 1
         if getattr(layer, "inplace", False) and exact_type(layer) not in DROPOUTS:
-            self._change(places[0])
+            self.memory.change(places[0], place, self.at.name)
         elif exact_type(layer) in (*REARRANGEMENTS, *DROPOUTS, *PADDINGS) or isinstance(layer, (Selection, Assumed)):
-            self.memory[place] = self._root(places[0])
+            self.memory.share(place, places[0])
         return Value(place, sample)
-
-    def _root(self, place: int) -> int:
-        """The node whose memory the value at `place` may share."""
-        return self.memory.get(place, place)
-
-    def _change(self, place: int) -> None:
-        """Marks every value that may share memory with the one at `place` as no longer what it was."""
-        assert self.at is not None
-        root = self._root(place)
-        new = len(self.nodes) - 1
-        self.stale.update({each: self.at.name for each in range(new) if self._root(each) == root})
 
     def _select(self, name: str, args: list[Any], options: dict[str, Any]) -> Any:
         value = args[0]
@@ -285,7 +273,8 @@ class Builder:
         if in_place:
             if not isinstance(args[0], Value) or made.shape != args[0].shape:
                 self._refuse("changes a constant in place", "do not change it in place")
-            self._change(args[0].place)
+            assert self.at is not None
+            self.memory.change(args[0].place, made.place, self.at.name)
         return made
 
     def _combined(self, name: str, first: Any, second: Any, alpha: Any) -> Value:

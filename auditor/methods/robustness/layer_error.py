@@ -245,5 +245,7 @@ def _assumed(node: Node, layer: Assumed, precision: Precision) -> LayerError:
             remedy="use arithmetic: real",
         )
     with torch.no_grad():
-        at_zero = float(layer(torch.zeros((1, *node.input_shape), dtype=torch.float64)).norm()) * SLACK
+        at_zero = (
+            float(layer(torch.zeros((1, *node.input_shape), dtype=torch.float64, device=_device(layer))).norm()) * SLACK
+        )
     return LayerError(layer.lipschitz, layer.lipschitz, at_zero, at_zero, ELEMENTWISE * precision.unit)
