@@ -25,7 +25,7 @@ from auditor.methods.robustness.operations import (
     SELECTIONS,
     SIZES,
 )
-from auditor.methods.robustness.operator_norms import DROPOUTS, check_layer, exact_type
+from auditor.methods.robustness.operator_norms import DROPOUTS, SUPPORTED, check_layer, exact_type
 from auditor.methods.robustness.resampling import PADDINGS
 from auditor.methods.robustness.tracing import source_line
 
@@ -140,7 +140,7 @@ class Builder:
         if len(args) != 1 or options or not isinstance(args[0], Value):
             self._refuse("does not take one value of the network alone", "pass tensors one at a time")
         layer = self.modules[name]
-        if name in self.assumed:
+        if name in self.assumed and exact_type(layer) not in SUPPORTED:
             return self._layer(Assumed(layer, self.assumed[name]), args)
         return self._layer(layer, args)
 

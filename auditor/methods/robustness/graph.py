@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -65,10 +66,19 @@ class Network(NamedTuple):
 def network(model: nn.Module, input_shape: tuple[int, ...], assumed: Mapping[str, float] | None = None) -> Network:
     """The graph of layers that `model` applies to inputs of `input_shape`, as a float64 copy.
 
-    `assumed` gives Lipschitz constants of modules, by name, that the user vouches for; they stay whole. Raises
-    Unsupported, naming the node, for hooks, patches, and operations or layers without a known bound.
+    `assumed` gives Lipschitz constants of modules, by name, that the user vouches for; they stay whole, and count only
+    where there is no bound of ours. Raises Unsupported, naming the node, for hooks, patches, and operations or layers
+    without a known bound.
     """
     refuse_hidden(model)
+    modules = dict(model.named_modules(remove_duplicate=False))
+    for name, constant in (assumed or {}).items():
+        if name not in modules or not 0 <= constant < math.inf:
+            raise Unsupported(
+                f"{constant} is assumed of `{name}`, expected a constant of at least 0 of a module of the model",
+                node=name,
+                remedy="name the module as model.named_modules() does",
+            )
     try:
         double = copy.deepcopy(model).double()
     except Exception as error:

@@ -251,6 +251,21 @@ def test_a_constant_may_be_assumed_and_is_marked_so():
     assert float(bounds.margins[0, 1]) == pytest.approx(7 * float((rows[0] - rows[1]).norm()), rel=1e-9)
 
 
+@pytest.mark.parametrize("assumed", [{"lajer": 7.0}, {"layer": math.nan}, {"layer": -1.0}])
+def test_what_is_assumed_must_be_a_constant_of_a_module(assumed):
+    model = Function(lambda self, x: self.head(self.layer(x)), nn.LayerNorm(4), nn.Linear(4, 2))
+    with pytest.raises(Unsupported, match="assumed"):
+        bound_model(model, (4,), assumed=assumed)
+
+
+def test_nothing_is_assumed_where_there_is_a_proof():
+    torch.manual_seed(0)
+    model = Function(lambda self, x: self.head(self.layer(x)), nn.Linear(4, 4), nn.Linear(4, 2))
+    bounds = bound_model(model, (4,), assumed={"layer": 1e-6})
+    assert bounds.assumed == ()
+    assert torch.equal(bounds.margins, margin_bounds(model, (4,)))
+
+
 class Block(nn.Module):
     def __init__(self, inputs, outputs, stride):
         super().__init__()
