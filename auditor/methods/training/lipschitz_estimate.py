@@ -1,114 +1,197 @@
 """Differentiable estimates of Lipschitz constants by power iteration, for use during training only.
 
 Power iteration approaches a norm from below (thesis alg. 6.1), so nothing here is a bound: reported constants come
-from `auditor.methods.robustness.margin_bounds`. The gradient is that of ‖A v‖ with the iterate v held constant
-(thesis 6.3.3); iterates persist between batches, so two iterations a batch follow the weights.
+from `auditor.methods.robustness.margin_bounds`. The gradient is that of ‖A v‖ with the iterate v held constant, which
+is the norm's own once v has converged (thesis 6.3.3); iterates persist between batches, so two iterations a batch
+follow the weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from auditor.errors import Unsupported
-from auditor.methods.training.layers import MinMax
+from auditor.methods.robustness.elementary import Concatenation, PrependZero, Sum
+from auditor.methods.training.linear_parts import Part, linear_parts
 
-NORM_ONE = (MinMax, nn.ReLU, nn.Tanh, nn.Flatten, nn.PixelUnshuffle, nn.PixelShuffle, nn.Identity, nn.Dropout)
-EARLY_STOP = 1e-4
+EARLY_STOP = 1e-6
+"""Iterates that turn by less, as one minus the cosine, have converged."""
+
+CHECK_EVERY = 10
+"""Iterations between two looks at how far the iterates turn, each of which waits for the device."""
+
+SMALL = 64
+"""Dense layers with no more inputs or outputs are solved by `eigh` (thesis 6.3.3), where that waits for no GPU."""
 
 
 class LinearNorm(nn.Module):
-    """The spectral norm of one dense or convolutional layer, with its persistent power iterate `v`.
+    """The spectral norm of one linear part, with its persistent power iterate `v` [1, *input_shape] of length 1.
 
-    The estimator is no part of the model, so a checkpoint never holds an iterate.
+    The estimator is no part of the model, so the weights' file never holds an iterate.
     """
 
-    def __init__(self, layer: nn.Linear | nn.Conv2d, input_shape: tuple[int, ...], generator: torch.Generator) -> None:
+    def __init__(self, part: Part, generator: torch.Generator) -> None:
         super().__init__()
-        self._layer = [layer]
-        start = torch.randn(1, *input_shape, generator=generator)
+        self.part = part
+        weight = part.weighted.weight
+        start = torch.randn(1, *part.input_shape, generator=generator)
         self.v: Tensor
-        self.register_buffer("v", (start / start.norm()).to(layer.weight.device))
+        dtype = torch.float64 if weight.dtype == torch.float64 else torch.float32
+        self.register_buffer("v", (start / start.norm()).to(weight.device, dtype))
 
     @property
-    def layer(self) -> nn.Linear | nn.Conv2d:
-        return self._layer[0]
+    def exact(self) -> bool:
+        """Whether an eigensolver is cheaper than its worth."""
+        lone = len(self.part.branches) == 1 and len(self.part.branches[0].layers) == 1
+        layer = self.part.weighted
+        return lone and self.part.dense and self.v.device.type == "cpu" and min(layer.weight.shape) <= SMALL
 
-    def apply_layer(self, v: Tensor) -> Tensor:
-        layer = self.layer
-        if isinstance(layer, nn.Linear):
-            return functional.linear(v, layer.weight)
-        return functional.conv2d(v, layer.weight, None, layer.stride, layer.padding, layer.dilation, layer.groups)
+    @torch.no_grad()
+    def solve(self) -> None:
+        """Sets the iterate to the leading right singular vector."""
+        weight = self.part.weighted.weight.to(self.v.dtype)
+        wide = weight.shape[0] < weight.shape[1]
+        vector = torch.linalg.eigh(weight @ weight.T if wide else weight.T @ weight).eigenvectors[:, -1]
+        self._move_to((vector @ weight if wide else vector).expand_as(self.v))
 
-    def step(self) -> float:
-        """One power iteration; returns the cosine between the iterate before and after."""
+    def step(self) -> Tensor:
+        """One power iteration; returns one minus the cosine between the iterate before and after."""
+        v = self.v.clone().requires_grad_()
         with torch.enable_grad():
-            v = self.v.clone().requires_grad_()
-            (adjoint,) = torch.autograd.grad(self.apply_layer(v).square().sum() / 2, v)
-        after = adjoint / adjoint.norm().clamp_min(1e-30)
-        cosine = float((after * self.v).sum())
+            image = self.part(v)
+            (adjoint,) = torch.autograd.grad(image, v, image.detach())
+        with torch.no_grad():
+            return 1 - self._move_to(adjoint)
+
+    def _move_to(self, direction: Tensor) -> Tensor:
+        """The cosine between the new iterate and the old, which stays where the map takes it to zero."""
+        length = direction.norm()
+        after = torch.where(length > 0, direction / length, self.v)
+        cosine = (after * self.v).sum()
         self.v.copy_(after)
         return cosine
 
-    def forward(self, iterations: int) -> Tensor:
-        for _ in range(iterations):
-            if 1 - self.step() < EARLY_STOP:
-                break
-        return self.apply_layer(self.v.clone()).norm()
+    def forward(self) -> Tensor:
+        """‖A v‖, differentiable in the weights."""
+        return self.part(self.v.clone()).norm()
 
 
 class LipschitzEstimate(nn.Module):
-    """K_ji of a sequential network: the product of its layers' norms below the head, times ‖w_j − w_i‖ of the head.
+    """K_ji of a network: the walk of the certifier over the same parts, with norms by power iteration.
 
-    `forward` returns the matrix [classes, classes]. Raises Unsupported for a layer that is neither linear nor of norm
-    one; nn.Linear must come last.
+    `forward` returns the matrix [classes, classes], differentiable in the model's weights, which it reads where they
+    are, so they may change between two calls; zero on the diagonal. Batch normalisation counts as in eval mode, by its
+    running variance. Raises Unsupported, naming the node, for what the certifier has no bound for.
     """
 
-    def __init__(self, network: nn.Module, input_shape: tuple[int, ...], generator: torch.Generator) -> None:
+    def __init__(self, model: nn.Module, input_shape: tuple[int, ...], generator: torch.Generator) -> None:
         super().__init__()
-        layers = list(_flatten(network, ""))
-        if not layers or not isinstance(layers[-1][1], nn.Linear):
+        self._model = [model]
+        self.parts = linear_parts(model, tuple(input_shape))
+        if not self.parts or len(self.parts[-1].output_shape) != 1:
+            shape = self.parts[-1].output_shape if self.parts else tuple(input_shape)
             raise Unsupported(
-                "GloRo training needs a network that ends in nn.Linear",
-                node=layers[-1][0] if layers else None,
-                remedy="end the network in a dense layer that returns the logits",
+                f"the model's output has shape {shape} per input, expected one logit per class",
+                node=self.parts[-1].name if self.parts else "model",
+                remedy="end the model in a dense layer, or flatten its output",
             )
-        self._head = [layers[-1][1]]
-        self.norms = nn.ModuleList()
-        device = layers[-1][1].weight.device
-        x = torch.zeros(1, *input_shape, device=device)
-        with torch.no_grad():
-            for name, layer in layers[:-1]:
-                if isinstance(layer, (nn.Linear, nn.Conv2d)):
-                    if isinstance(layer, nn.Conv2d) and layer.padding_mode != "zeros":
-                        raise Unsupported(
-                            f"{name}: padding mode {layer.padding_mode!r} is not trained with yet", node=name
-                        )
-                    self.norms.append(LinearNorm(layer, tuple(x.shape[1:]), generator))
-                elif type(layer) not in NORM_ONE:
-                    raise Unsupported(
-                        f"{name}: {type(layer).__name__} has no norm known to GloRo training",
-                        node=name,
-                        remedy="use nn.Linear, nn.Conv2d, MinMax, ReLU, Flatten, PixelUnshuffle",
-                    )
-                x = layer(x)
+        head = self.heads(len(self.parts) - 1)
+        self.norms = nn.ModuleDict(
+            {
+                str(place): LinearNorm(part, generator)
+                for place, part in enumerate(self.parts)
+                if part.weighted is not None and (place not in head or self._taken(place))
+            }
+        )
+
+    def heads(self, place: int) -> frozenset[int]:
+        """Dense layers that give the logits, of which the distances between rows count and not the norm."""
+        part = self.parts[place] if place >= 0 else None
+        if part is None:
+            return frozenset()
+        if isinstance(part.join, (Sum, PrependZero)):
+            return frozenset().union(*(self.heads(each) for each in part.inputs))
+        return frozenset((place,)) if part.dense else frozenset()
+
+    def _taken(self, place: int) -> bool:
+        """Whether a part below the logits takes the value at `place`."""
+        return any(place in part.inputs and part.join is None for part in self.parts)
+
+    def iterate(self, iterations: int) -> None:
+        """Power iterations on every part, fewer where the iterates have converged."""
+        running = []
+        for norm in self.linear:
+            norm.solve() if norm.exact else running.append(norm)
+        for number in range(iterations if running else 0):
+            turns = [norm.step() for norm in running]
+            if number % CHECK_EVERY == CHECK_EVERY - 1 and float(torch.stack(turns).max()) < EARLY_STOP:
+                break
 
     def forward(self, iterations: int = 2) -> Tensor:
-        below = torch.ones((), device=self._head[0].weight.device)
-        for norm in self.norms:
-            below = below * norm(iterations)
-        weight = self._head[0].weight
-        gram = weight @ weight.T
-        squares = gram.diagonal()[:, None] + gram.diagonal()[None, :] - 2 * gram
-        return below * squares.clamp_min(1e-12).sqrt()
+        self.iterate(iterations)
+        like = next(self._model[0].parameters())
+        reaches: list[Tensor | float] = []
+        for place, part in enumerate(self.parts):
+            below = [reaches[each] if each >= 0 else 1.0 for each in part.inputs]
+            if isinstance(part.join, Sum):
+                reaches.append(sum(below[1:], below[0]))
+            elif isinstance(part.join, Concatenation):
+                reaches.append(sum((each**2 for each in below[1:]), below[0] ** 2) ** 0.5)
+            elif str(place) in self.norms:
+                reaches.append(self.norms[str(place)]() * below[0])
+            else:
+                reaches.append(_factor(part, like) * below[0])
+        return self._margins(len(self.parts) - 1, [*reaches, 1.0])
+
+    @property
+    def linear(self) -> list[LinearNorm]:
+        """The parts whose norms are found by iteration."""
+        return [norm for norm in self.norms.values() if isinstance(norm, LinearNorm)]
+
+    def _margins(self, place: int, reaches: list[Tensor | float]) -> Tensor:
+        """As `auditor.methods.robustness.margins.margin_constants`, of the part at `place`."""
+        part = self.parts[place] if place >= 0 else None
+        if part is not None and isinstance(part.join, PrependZero) and part.inputs[0] >= 0:
+            below = self.parts[part.inputs[0]]
+            if below.dense:
+                rows = _rows(below)
+                return row_distances(torch.cat((torch.zeros_like(rows[:1]), rows))) * reaches[below.inputs[0]]
+        elif part is not None and part.dense:
+            return row_distances(_rows(part)) * reaches[part.inputs[0]]
+        elif part is not None and isinstance(part.join, Sum):
+            total = self._margins(part.inputs[0], reaches)
+            for each in part.inputs[1:]:
+                total = total + self._margins(each, reaches)
+            return total
+        classes = self.parts[-1].output_shape[0]
+        reach = torch.as_tensor(reaches[place])
+        return math.sqrt(2) * reach * (1 - torch.eye(classes, dtype=reach.dtype, device=reach.device))
 
 
-def _flatten(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
-    if type(module) is nn.Sequential:
-        for child_name, child in module.named_children():
-            yield from _flatten(child, f"{name}.{child_name}" if name else child_name)
-    else:
-        yield name, module
+def _factor(part: Part, like: Tensor) -> Tensor | float:
+    """The constant of a part without a norm: fixed, or of weights that only scale; of a head 1, which no one reads."""
+    if part.slope is not None:
+        return part.slope.weight.abs().max().clamp_min(1.0)
+    if part.branches and part.weighted is None:
+        return part(like.new_ones(1, *part.input_shape)).abs().max()
+    return part.factor
+
+
+def _rows(part: Part) -> Tensor:
+    """The matrix [outputs, inputs] of a dense part."""
+    weight = part.weighted.weight
+    if len(part.branches) == 1 and len(part.branches[0].layers) == 1:
+        return weight
+    return part(torch.eye(part.input_shape[-1], dtype=weight.dtype, device=weight.device)).T
+
+
+def row_distances(rows: Tensor) -> Tensor:
+    """‖w_j − w_i‖ [rows, rows], with a gradient of zero where two rows are equal."""
+    gram = rows @ rows.T
+    squares = gram.diagonal()[:, None] + gram.diagonal()[None, :] - 2 * gram
+    apart = ~torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+    tiny = torch.finfo(rows.dtype).tiny
+    return torch.where(apart, squares.clamp_min(tiny).sqrt(), 0.0)
