@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from auditor.checks.robustness.certifying import Refusal, plan_bounds
 from auditor.errors import CertificateBroken
 from auditor.plan.op import op
 from auditor.spec.builder import Builder, Ref
@@ -36,7 +37,7 @@ def plan_attack(
     return build.add(
         attack_rows,
         model=build.model(),
-        bounds=build.add(bounds_if_any, model=build.model(), input_shape=build.input_shape, norm=norm),
+        bounds=plan_bounds(build, norm=norm),
         logits=build.logits(over, dtype="float64"),
         inputs=build.inputs(over),
         labels=build.labels(over),
@@ -52,22 +53,10 @@ def plan_attack(
 
 
 @op(version=3, device=True)
-def bounds_if_any(*, model: Any, input_shape: tuple[int, ...], norm: Norm) -> Bounds | None:
-    """Lipschitz constants by which an attack spares itself hopeless rows; None where the network has no bound."""
-    from auditor.errors import NotAvailable, Unsupported
-    from auditor.methods.robustness import bound_model
-
-    try:
-        return bound_model(model, input_shape, norm)
-    except (NotAvailable, Unsupported):
-        return None
-
-
-@op(version=2, device=True)
 def attack_rows(
     *,
     model: Any,
-    bounds: Bounds | None,
+    bounds: Bounds | Refusal,
     logits: Tensor,
     inputs: Tensor,
     labels: Tensor,
@@ -117,13 +106,13 @@ def attack_rows(
     return _gathered((open_rows, proved_rows), hits, scores, inputs[rows])
 
 
-def _proved(scores: Tensor, inputs: Tensor, bounds: Bounds | None, epsilon: float, k: int) -> Tensor:
+def _proved(scores: Tensor, inputs: Tensor, bounds: Bounds | Refusal, epsilon: float, k: int) -> Tensor:
     """Whether F^k of each row is proved to keep within epsilon [rows]."""
     import torch
 
     from auditor.methods.robustness import certify
 
-    if bounds is None:
+    if isinstance(bounds, Refusal):
         return torch.zeros(len(scores), dtype=torch.bool)
     error = bounds.error.at(inputs.flatten(1).double().norm(dim=1))
     radii = certify(scores, bounds.margins, epsilon, TopK(k), logits_error=error).radii[:, k - 1]

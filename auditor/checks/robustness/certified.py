@@ -16,6 +16,7 @@ from auditor.checks.robustness.certifying import (
     certify_rows,
     find_narrowest,
     observe_lipschitz,
+    plan_bounds,
 )
 from auditor.checks.robustness.separating import Conflicts, pair_conflicts
 from auditor.checks.robustness.smoothing import plan_smoothing
@@ -107,9 +108,7 @@ class CertifiedRobustness(Check):
         rows, labels, inputs = build.selected(over, self.where), build.labels(over), build.inputs(over)
         model, index = build.model(), build.index(over)
         guarantee = resolve(self.guarantee, build)
-        bounds = build.add(
-            bound_margins, model=model, input_shape=build.input_shape, norm=self.norm, arithmetic=self.arithmetic
-        )
+        bounds = build.add(bound_margins, bounds=plan_bounds(build, norm=self.norm, arithmetic=self.arithmetic))
         rounding = None
         if self.arithmetic == "float32":
             rounding = build.add(bound_rounding, model=model, inputs=inputs, rows=rows, bounds=bounds)
@@ -140,7 +139,13 @@ class CertifiedRobustness(Check):
             bounds=bounds,
             proof=build.add(state_proof, model=model, input_shape=build.input_shape, norm=self.norm, bounds=bounds),
             lipschitz_lower=build.add(
-                observe_lipschitz, model=model, inputs=inputs, rows=rows, norm=self.norm, box=build.input_range
+                observe_lipschitz,
+                model=model,
+                bounds=bounds,
+                inputs=inputs,
+                rows=rows,
+                norm=self.norm,
+                box=build.input_range,
             ),
             narrowest=build.add(find_narrowest, certified=certified, inputs=inputs, rows=rows),
             conflicts=build.add(
@@ -180,7 +185,7 @@ def shares_needed(check: Check, rows: int) -> int | None:
     return needed if rows < needed else None
 
 
-@op(version=6)
+@op(version=7)
 def judge(
     *,
     check: CertifiedRobustness,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from auditor.plan.op import op
+from auditor.spec.builder import Builder, Ref
 from auditor.terms import Affinity, Norm, Standard, TopK
 
 if TYPE_CHECKING:
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
 
     from auditor.methods.robustness import Bounds, Certificates
 
-PROBED = 64
+Arithmetic = Literal["real", "float32"]
+
+PROBED = 16
 """Rows from which a lower bound on the Lipschitz constant is sought."""
 
 TILES = 6
@@ -34,17 +37,44 @@ class Narrowest(NamedTuple):
     inputs: Tensor
 
 
-@op(version=6, device=True)
-def bound_margins(
-    *, model: Any, input_shape: tuple[int, ...], norm: Norm, arithmetic: Literal["real", "float32"] = "real"
-) -> Bounds:
-    """Lipschitz constants of every margin, never below the truth; raises Unsupported for a network without a bound."""
-    from auditor.methods.robustness import bound_model
+class Refusal(NamedTuple):
+    """Why a network has no bound: what an Unsupported would say. An attack goes on without one, a certificate not."""
 
-    return bound_model(model, input_shape, norm, arithmetic=arithmetic)
+    what: str
+    remedy: str | None
+    node: str | None
+
+
+def plan_bounds(build: Builder, *, norm: Norm, arithmetic: Arithmetic = "real") -> Ref[Bounds | Refusal]:
+    """The bounds of the model: one task for all checks that prove or attack in `norm`."""
+    return build.add(
+        bound_network, model=build.model(), input_shape=build.input_shape, norm=norm, arithmetic=arithmetic
+    )
 
 
 @op(version=1, device=True)
+def bound_network(*, model: Any, input_shape: tuple[int, ...], norm: Norm, arithmetic: Arithmetic) -> Bounds | Refusal:
+    """Lipschitz constants of every margin, never below the truth, or why there are none."""
+    from auditor.errors import NotAvailable, Unsupported
+    from auditor.methods.robustness import bound_model
+
+    try:
+        return bound_model(model, input_shape, norm, arithmetic=arithmetic)
+    except (NotAvailable, Unsupported) as error:
+        return Refusal(error.what, error.remedy, getattr(error, "node", None))
+
+
+@op(version=1, stored=False)
+def bound_margins(*, bounds: Bounds | Refusal) -> Bounds:
+    """The bounds themselves. Raises Unsupported for a network without."""
+    from auditor.errors import Unsupported
+
+    if isinstance(bounds, Refusal):
+        raise Unsupported(bounds.what, node=bounds.node, remedy=bounds.remedy)
+    return bounds
+
+
+@op(version=2, device=True)
 def bound_rounding(*, model: Any, inputs: Tensor, rows: Tensor, bounds: Bounds, device: str) -> Tensor:
     """How far float64 and float32 logits together may lie from the exact ones at each selected row."""
     import torch
@@ -85,17 +115,27 @@ def certify_rows(
     return CertifiedRows(order[:, 0], label, rank, certificates)
 
 
-@op(version=3, device=True)
+@op(version=4, device=True)
 def observe_lipschitz(
-    *, model: Any, inputs: Tensor, rows: Tensor, norm: Norm, box: tuple[float, float] | None, device: str
+    *,
+    model: Any,
+    bounds: Bounds,
+    inputs: Tensor,
+    rows: Tensor,
+    norm: Norm,
+    box: tuple[float, float] | None,
+    device: str,
 ) -> float:
-    """The steepest change of a margin met between two points near the data: the true constant is at least this."""
-    from auditor.methods.robustness.lower_bounds import lipschitz_lower
+    """The steepest change of a margin met between two points near the data, less the error of evaluating it: the true
+    constant is at least this.
+    """
+    from auditor.methods.robustness.lower_bounds import steepest_pairs
 
     chosen = rows[:: max(1, -(-len(rows) // PROBED))]
     if not len(chosen):
         return 0.0
-    return float(lipschitz_lower(model, inputs[chosen].to(device), norm=norm, box=box).max())
+    pairs = steepest_pairs(model, inputs[chosen].to(device), norm=norm, box=box, error=bounds.error.at)
+    return float(pairs.slope.max())
 
 
 @op(version=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import Field, PositiveInt, model_validator
 
 from auditor.checks.robustness.certified import norm_text
-from auditor.checks.robustness.certifying import bound_margins
+from auditor.checks.robustness.certifying import bound_margins, plan_bounds
 from auditor.plan.op import op
 from auditor.records import Judgement
 from auditor.spec.builder import Builder, Ref
@@ -75,7 +75,7 @@ class LipschitzConstant(Check):
         over = self.over
         assert over is not None
         model, inputs, rows = build.model(), build.inputs(over), build.selected(over, self.where)
-        bounds = build.add(bound_margins, model=model, input_shape=build.input_shape, norm=self.norm, arithmetic="real")
+        bounds = build.add(bound_margins, bounds=plan_bounds(build, norm=self.norm))
         elements = 1
         for size in build.input_shape:
             elements *= size
@@ -197,7 +197,7 @@ def _confront(slopes: Tensor, bounds: Bounds, pair: Steepest, norm: Norm) -> Non
     )
 
 
-@op(version=1)
+@op(version=2)
 def judge(
     *,
     check: LipschitzConstant,
