@@ -22,6 +22,7 @@ from auditor.spec.problem import problem
 from auditor.terms import STRICT, Norm, Standard, Tagged
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Schedule(BaseModel):
@@ -126,6 +127,60 @@ class Sgd:
     weight_decay: NonNegativeFloat = 0.0
 
 
+@dataclass(frozen=True)
+class Flip:
+    """Left and right change places half of the time."""
+
+    tag: ClassVar[str] = "flip"
+    __pydantic_config__: ClassVar[Any] = STRICT
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Whole pixels across and down, up to this share of each side."""
+
+    tag: ClassVar[str] = "shift"
+    inline: ClassVar[bool] = True
+    most: Share
+
+
+@dataclass(frozen=True)
+class Rotate:
+    """Degrees about the centre, up to this either way."""
+
+    tag: ClassVar[str] = "rotate"
+    inline: ClassVar[bool] = True
+    most: Annotated[float, Field(gt=0, le=180)]
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """Larger or smaller by up to this share."""
+
+    tag: ClassVar[str] = "zoom"
+    inline: ClassVar[bool] = True
+    most: Share
+
+
+@dataclass(frozen=True)
+class Brightness:
+    """Lighter or darker by up to this share of `model.input.range`."""
+
+    tag: ClassVar[str] = "brightness"
+    inline: ClassVar[bool] = True
+    most: Share
+
+
+Augment = Annotated[Flip | Shift | Rotate | Zoom | Brightness, Tagged(Flip, Shift, Rotate, Zoom, Brightness)]
+
+
+def _each_once(stated: tuple[Augment, ...]) -> tuple[Augment, ...]:
+    for place, one in enumerate(stated):
+        if any(type(one) is type(other) for other in stated[:place]):
+            raise problem("duplicate-key", f"{one.tag} is named twice", remedy="keep one of them", at=(place,))
+    return stated
+
+
 class Privacy(BaseModel):
     """Differentially private training."""
 
@@ -147,7 +202,7 @@ class Training(BaseModel):
     epochs: PositiveInt | None = None
     batch_size: PositiveInt = 128
     warm_up: NonNegativeInt = 0
-    augment: tuple[Literal["flip"] | dict[str, float], ...] = ()
+    augment: Annotated[tuple[Augment, ...], AfterValidator(_each_once)] = ()
     initialization: Literal["default", "orthogonal"] = "default"
     privacy: Privacy | None = None
     transforms: tuple[dict[str, Any], ...] = ()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from auditor.methods.robustness.certificates import HEADROOM, admissible_sets, certified_radii, largest_set
 from auditor.methods.robustness.evaluation_error import EvaluationError
+from auditor.methods.robustness.set_margins import set_margins
 from auditor.tensors import Inputs, Logits, MarginConstants
 from auditor.terms import Affinity, Standard, TopK
 
@@ -70,12 +71,12 @@ class GloRo(nn.Module):
 
     def forward(self, x: Inputs) -> Logits:
         """Logits with ⊥ last, float64 [batch, classes + 1]. A row with NaN or infinite logits gets finite ones."""
-        scores, order, radii, certified = self._ranked(x)
+        scores, _, _, certified = self._ranked(x)
         finite = scores.isfinite().all(1)
         shown = scores.nan_to_num(-1.0, 1.0, -1.0)
         top = shown.amax(1)
-        margin = self._margin(shown, order, radii.shape[1])
-        bottom = top - margin
+        within = self.epsilon * (1 + HEADROOM)
+        bottom = top - set_margins(shown, self.margin_constants, within, self.guarantee).left.amax(1)
         least, most = torch.nextafter(top, -torch.inf * torch.ones_like(top)), torch.nextafter(top, top + torch.inf)
         bottom = torch.where(certified, torch.minimum(bottom, least), torch.maximum(bottom, most))
         return torch.cat((shown, torch.where(finite, bottom, torch.inf)[:, None]), dim=1)
@@ -113,16 +114,6 @@ class GloRo(nn.Module):
 
     def _held(self, radii: Tensor) -> Tensor:
         return (radii >= self.epsilon) & (radii > 0)
-
-    def _margin(self, scores: Tensor, order: Tensor, sizes: int) -> Tensor:
-        """m: the largest over admitted k of min over j ∈ F^k, i ∉ F^k of f_j − f_i − ε·K_ji, [batch]."""
-        ranked = scores.gather(1, order)
-        leaders = order[:, :sizes]
-        reach = self.epsilon * (1 + HEADROOM) * self.margin_constants[leaders[:, :, None], order[:, None, :]]
-        left = ranked[:, :sizes, None] - ranked[:, None, :] - reach
-        margins = [left[:, :size, size:].amin((1, 2)) for size in range(1, sizes + 1)]
-        admitted = admissible_sets(order, self.guarantee, sizes)
-        return torch.stack(margins, 1).masked_fill(~admitted, -torch.inf).amax(1)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         kept = {name: getattr(self, name) for name in ("margin_constants", "epsilon", "error")}

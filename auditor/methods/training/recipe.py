@@ -6,6 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from auditor.terms import Affinity, Norm, Standard, TopK
+
+STANDARD = Standard()
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -46,10 +50,25 @@ class CrossEntropy:
 
 @dataclass(frozen=True)
 class GloRo:
-    """Cross-entropy on the network with its ⊥ logit (thesis 6.1), or with TRADES weight `trades` (thesis def. 6.2)."""
+    """Cross-entropy on the network with the ⊥ logit of `guarantee` (thesis 6.1, 7.2, 7.3), or with TRADES weight
+    `trades` (def. 6.2). `epsilon` is a radius in the 2-norm, in the units of the network's input.
+    """
 
     epsilon: Schedule
     trades: Schedule | None = None
+    guarantee: Standard | TopK | Affinity = STANDARD
+
+
+@dataclass(frozen=True)
+class Pgd:
+    """Cross-entropy at the worst point that `steps` of projected ascent find within `epsilon` of each input and within
+    `box` (Madry et al. 2018).
+    """
+
+    epsilon: Schedule
+    norm: Norm = "l2"
+    steps: int = 10
+    box: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,12 +86,36 @@ class Sgd:
 
 
 @dataclass(frozen=True)
+class Augmentation:
+    """Random changes to images [channels, height, width] that leave the label as it is, drawn anew each time.
+
+    `flip`: left and right change places half of the time. The others are the most of what is drawn evenly around none:
+    `shift` as a share of each side, `rotate` in degrees, `zoom` as a share of the size, `brightness` as a share of the
+    `box` that all values are kept within.
+    """
+
+    flip: bool = False
+    shift: float = 0.0
+    rotate: float = 0.0
+    zoom: float = 0.0
+    brightness: float = 0.0
+    box: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.brightness and self.box is None:
+            raise ValueError("brightness is a share of the box of values, and no box is given")
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """Everything that, with data, architecture and seed, decides the weights."""
+    """Everything that, with data, architecture and seed, decides the weights. `warm_up` epochs come first, of plain
+    cross-entropy.
+    """
 
     epochs: int
     batch_size: int
-    objective: CrossEntropy | GloRo = CrossEntropy()
+    objective: CrossEntropy | GloRo | Pgd = CrossEntropy()
     optimizer: Adam | Sgd = Adam(Schedule(1e-3))
     warm_up: int = 0
     initialization: Literal["default", "orthogonal"] = "default"
+    augmentation: Augmentation | None = None
