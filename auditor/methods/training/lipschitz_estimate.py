@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from auditor.errors import Unsupported
 from auditor.methods.robustness.elementary import Concatenation, PrependZero, Sum
-from auditor.methods.training.linear_parts import Part, linear_parts
+from auditor.methods.training.cutting import linear_parts
+from auditor.methods.training.linear_parts import Part
 
 EARLY_STOP = 1e-6
 """Iterates that turn by less, as one minus the cosine, have converged."""
