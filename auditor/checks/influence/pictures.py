@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from auditor.checks.common.images import as_image
 from auditor.checks.influence import wording
 from auditor.checks.influence.tally import Tally
 from auditor.records import AnyEvidence, Axis, Bars, Histogram, ImageGrid, Mark, Tile
@@ -54,17 +55,6 @@ def pictures(
     return Pictures(tuple(evidence), tables, images)
 
 
-def grey_or_rgb(image: np.ndarray, input_range: tuple[float, float] | None) -> np.ndarray:
-    """uint8 [height, width] or [height, width, 3] of an input [channels, height, width] (or [height, width])."""
-    import numpy as np
-
-    low, high = input_range or (float(image.min()), float(image.max()))
-    if image.ndim == 3:
-        image = np.moveaxis(image, 0, -1) if len(image) == 3 else image.mean(axis=0)
-    scaled = (image - low) / (high - low if high > low else 1.0)
-    return (scaled.clip(0, 1) * 255).round().astype(np.uint8)
-
-
 def outlines(region: Region, height: int, width: int) -> tuple[tuple[int, int, int, int], ...]:
     """Boxes (top, left, height, width) whose lines show where `region` ends; none for masks and features."""
     match region:
@@ -98,7 +88,7 @@ def _examples(
     maps = None if shown.magnitudes is None else shown.magnitudes.numpy()
     tiles, images = {}, {}
     for i, (rank, position) in enumerate(zip(ranks, positions, strict=True)):
-        images[rank] = grey_or_rgb(inputs[i], input_range)
+        images[rank] = as_image(inputs[i], input_range)
         if maps is not None:
             top = float(np.quantile(maps[i], 0.995)) or float(maps[i].max()) or 1.0
             images[f"{rank}-overlay"] = (255 * (maps[i] / top).clip(0, 1)).round().astype(np.uint8)

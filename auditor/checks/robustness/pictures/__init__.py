@@ -2,6 +2,6 @@
 
 from auditor.checks.robustness.pictures.attacked import attacked_pictures
 from auditor.checks.robustness.pictures.certified import certified_pictures
-from auditor.checks.robustness.pictures.shared import Pictures, as_image
+from auditor.checks.robustness.pictures.shared import Pictures
 
-__all__ = ["Pictures", "as_image", "attacked_pictures", "certified_pictures"]
+__all__ = ["Pictures", "attacked_pictures", "certified_pictures"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from auditor.checks.common.images import as_image
 from auditor.checks.robustness.pictures.shared import (
     Pictures,
-    as_image,
     by_class,
     listed,
     radius_axis,

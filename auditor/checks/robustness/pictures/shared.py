@@ -57,14 +57,3 @@ def threshold_marks(check: Any, metric: str) -> tuple[Mark, ...]:
     if threshold.metric != metric or limit is None:
         return ()
     return (Mark(axis="y", value=limit, label=f"required {limit:g}", kind="threshold"),)
-
-
-def as_image(values: np.ndarray, input_range: tuple[float, float] | None) -> np.ndarray:
-    """uint8 [height, width] or [height, width, 3] of one input [channels, height, width] or [height, width]."""
-    import numpy as np
-
-    low, high = input_range or (float(values.min()), float(values.max()))
-    if values.ndim == 3:
-        values = np.moveaxis(values, 0, -1) if len(values) == 3 else values.mean(axis=0)
-    scaled = (values - low) / (high - low if high > low else 1.0)
-    return (255 * scaled.clip(0, 1)).round().astype(np.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from auditor.checks.robustness.pictures.shared import as_image
+from auditor.checks.common.images import as_image
 from auditor.records import ImageGrid, Tile
 
 if TYPE_CHECKING:
