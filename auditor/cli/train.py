@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import click
@@ -24,7 +25,11 @@ from auditor.cli.lazy import CONTEXT
 @options.device
 @click.option("--epochs", type=click.IntRange(1), help="In place of the spec's.")
 def train(spec: Path, out: Path, seed: int | None, device: str, epochs: int | None) -> None:
-    """Train what SPEC's `training` declares, and write the weights to MODEL."""
+    """Train what SPEC's `training` declares, and write the weights to MODEL, a note on how beside them.
+
+    Stopped or killed, the same command goes on from the last epoch kept, to the weights it would have reached.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     from auditor.train import train as run
 
     run(spec, out, seed=seed, device=device, epochs=epochs)

@@ -7,51 +7,109 @@ from typing import TYPE_CHECKING, Any
 from auditor.errors import NotAvailable, UsageError
 
 if TYPE_CHECKING:
-    from auditor.methods.training import CrossEntropy, GloRo, Recipe, Schedule
+    from auditor.methods.training import Adam, Augmentation, CrossEntropy, GloRo, Pgd, Recipe, Schedule, Sgd
     from auditor.spec.document import Document
+    from auditor.spec.training import Training
 
 
-def declared_recipe(document: Document, epochs: int | None) -> Recipe:
-    """The spec's `training` as the trainer takes it. Raises UsageError where there is none, NotAvailable for more."""
-    from auditor.methods.training import Adam, CrossEntropy, GloRo, Recipe, Sgd
-    from auditor.spec import training as written
-    from auditor.terms import Standard
+def training_section(document: Document) -> Training:
+    """The spec's `training`. Raises UsageError where there is none, NotAvailable for what is still to come."""
+    from auditor.spec.training import GloRoTraining
 
     section = document.training
     if section is None:
         raise UsageError(f"{document.path} has no `training` section", remedy="state objective, optimizer and epochs")
-    missing = ["decision: lowest"] if document.model.decision == "lowest" else []
-    missing += [name for name in ("recipe", "privacy") if getattr(section, name) is not None]
-    missing += [name for name in ("augment", "transforms") if getattr(section, name)]
-    stated = section.objective
-    if isinstance(stated, written.PgdTraining):
-        missing.append("objective: pgd")
-    if isinstance(stated, written.GloRoTraining):
-        if not isinstance(stated.guarantee, Standard):
-            missing.append("a guarantee other than standard")
-        if stated.norm != "l2":
-            missing.append(f"norm: {stated.norm}")
-        if document.model.normalize is not None:
-            missing.append("objective: gloro with model.normalize")
+    missing = ["transforms"] if section.transforms else []
+    if section.privacy is not None:
+        missing.append("privacy")
+    if isinstance(section.objective, GloRoTraining) and section.objective.norm != "l2":
+        missing.append(f"objective: gloro in norm: {section.objective.norm}")
     if missing:
         raise NotAvailable(
             f"training asks for what this version cannot do yet: {', '.join(missing)}",
-            remedy="leave it out, or train with a program of your own and audit its weights",
+            remedy="leave it out, or state `recipe: file.py:callable`, a training function of your own",
         )
-    objective: CrossEntropy | GloRo = CrossEntropy()
-    if isinstance(stated, written.GloRoTraining):
-        trades = stated.loss.weight if isinstance(stated.loss, written.Trades) else None
-        objective = GloRo(_schedule(stated.epsilon), None if trades is None else _schedule(trades))
-    chosen = section.optimizer
-    rate = _schedule(chosen.lr, shape="exponential")
-    optimizer = (
-        Adam(rate, chosen.weight_decay)
-        if isinstance(chosen, written.Adam)
-        else Sgd(rate, chosen.momentum, chosen.nesterov, chosen.weight_decay)
-    )
+    return section
+
+
+def declared_recipe(document: Document, epochs: int | None = None) -> Recipe:
+    """The spec's `training` as the trainer takes it, `epochs` in place of the spec's if given."""
+    from auditor.methods.training import Recipe
+
+    section = training_section(document)
     count = epochs or section.epochs
     assert count is not None
-    return Recipe(count, section.batch_size, objective, optimizer, section.warm_up, section.initialization)
+    return Recipe(
+        count,
+        section.batch_size,
+        _objective(document, section),
+        _optimizer(section),
+        section.warm_up,
+        section.initialization,
+        _augmentation(document, section),
+    )
+
+
+def _objective(document: Document, section: Training) -> CrossEntropy | GloRo | Pgd:
+    from auditor.methods.training import CrossEntropy, GloRo, Pgd
+    from auditor.spec import training as written
+    from auditor.spec.guarantee import resolve
+
+    stated = section.objective
+    if isinstance(stated, written.PgdTraining):
+        return Pgd(_schedule(stated.epsilon), stated.norm, stated.steps, document.model.input.range)
+    if isinstance(stated, written.GloRoTraining):
+        trades = stated.loss.weight if isinstance(stated.loss, written.Trades) else None
+        return GloRo(
+            _schedule(stated.epsilon),
+            None if trades is None else _schedule(trades),
+            resolve(stated.guarantee, _Sets(document)),
+        )
+    return CrossEntropy()
+
+
+class _Sets:
+    """The document's class sets by index, as a builder gives them."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+
+    def class_sets(self, name: str) -> tuple[tuple[int, ...], ...]:
+        classes = self.document.model.classes
+        return tuple(tuple(classes.index(label) for label in one) for one in self.document.sets[name])
+
+
+def _optimizer(section: Training) -> Adam | Sgd:
+    from auditor.methods.training import Adam, Sgd
+    from auditor.spec import training as written
+
+    chosen = section.optimizer
+    rate = _schedule(chosen.lr, shape="exponential")
+    if isinstance(chosen, written.Adam):
+        return Adam(rate, chosen.weight_decay)
+    return Sgd(rate, chosen.momentum, chosen.nesterov, chosen.weight_decay)
+
+
+def _augmentation(document: Document, section: Training) -> Augmentation | None:
+    """Raises UsageError for inputs that are no images, and for brightness without a range."""
+    if not section.augment:
+        return None
+    from auditor.methods.training import Augmentation
+    from auditor.spec.training import Flip
+
+    shape, box = document.model.input.shape, document.model.input.range
+    if len(shape) != 3:
+        raise UsageError(
+            f"training.augment changes images, and model.input.shape is {list(shape)}",
+            remedy="leave it out, or state the shape as [channels, height, width]",
+        )
+    stated: dict[str, Any] = {one.tag: True if isinstance(one, Flip) else one.most for one in section.augment}
+    if "brightness" in stated and box is None:
+        raise UsageError(
+            "training.augment: brightness is a share of model.input.range, and none is stated",
+            remedy="add model.input.range: [low, high]",
+        )
+    return Augmentation(**stated, box=box)
 
 
 def _schedule(number: Any, shape: str = "linear") -> Schedule:

@@ -13,27 +13,32 @@ EVERY = 5.0
 
 
 class Progress:
-    """Shows every finished epoch of a training on `stream`."""
+    """Shows every finished epoch of a training on `stream`; the first, the last and in a log some between.
 
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-        self.started = self.told = time.monotonic()
+    `before` epochs were done by an earlier process, and count for nothing in the time that is left.
+    """
+
+    def __init__(self, stream: TextIO, before: int = 0) -> None:
+        self.stream, self.before = stream, before
+        self.started = time.monotonic()
+        self.told: float | None = None
         self.bar: Any = None
 
     def __call__(self, epoch: Epoch) -> None:
-        text = f"loss {epoch.loss:.3f}  accuracy {epoch.accuracy:.3f}"
-        if epoch.epsilon is not None and epoch.lipschitz is not None:
-            text += f"  ε {epoch.epsilon:.3g}  K ≈ {epoch.lipschitz:.3g}"
         if self.stream.isatty():
-            self._draw(epoch, text)
+            self._draw(epoch)
             return
         now = time.monotonic()
-        if now - self.told >= EVERY or epoch.number == epoch.epochs:
-            left = (now - self.started) / epoch.number * (epoch.epochs - epoch.number)
-            print(f"epoch {epoch.number}/{epoch.epochs}  {text}  {left:.0f} s left", file=self.stream, flush=True)
+        if self.told is None or now - self.told >= EVERY or epoch.number == epoch.epochs:
+            from auditor.run.terminal import duration
+
+            left = (now - self.started) / (epoch.number - self.before) * (epoch.epochs - epoch.number)
+            ahead = f"  {duration(left)} left" if epoch.number < epoch.epochs else ""
+            place = f"{epoch.number:>{len(str(epoch.epochs))}}/{epoch.epochs}"
+            print(f"epoch {place}  {described(epoch)}{ahead}", file=self.stream, flush=True)
             self.told = now
 
-    def _draw(self, epoch: Epoch, text: str) -> None:
+    def _draw(self, epoch: Epoch) -> None:
         if self.bar is None:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -44,9 +49,20 @@ class Progress:
                 TextColumn("{task.description}"), console=Console(file=self.stream),
             )  # fmt: skip
             self.bar.start()
-            self.bar.add_task("", total=epoch.epochs)
-        self.bar.update(self.bar.task_ids[0], completed=epoch.number, description=text)
+            self.bar.add_task("", total=epoch.epochs, completed=self.before)
+        self.bar.update(self.bar.task_ids[0], completed=epoch.number, description=described(epoch))
 
     def close(self) -> None:
         if self.bar is not None:
             self.bar.stop()
+
+
+def described(epoch: Epoch) -> str:
+    """The numbers of one epoch, in one width. ≈ marks what training only estimates."""
+    text = f"loss {epoch.loss:<6.4g}  accuracy {epoch.accuracy:.3f}"
+    if epoch.robust is not None and epoch.epsilon is not None:
+        name = "under attack" if epoch.lipschitz is None else "VRA ≈"
+        text += f"  {name} {epoch.robust:.3f}  ε {epoch.epsilon:.3g}"
+    if epoch.lipschitz is not None:
+        text += f"  K ≈ {epoch.lipschitz:.3g}"
+    return text

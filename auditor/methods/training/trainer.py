@@ -64,6 +64,7 @@ def train(
         objective.load_state_dict(state["objective"])
         optimizer.load_state_dict(state["optimizer"])
         generator.set_state(state["generator"])
+        model.eval()
     for number in range(finished, recipe.epochs):
         model.train()
         now = plain if number < recipe.warm_up else objective
