@@ -37,4 +37,6 @@ def save_weights(model: nn.Module, out: Path) -> None:
         if out.suffix == ".safetensors":
             save_file(weights, place)
         else:
-            torch.save(weights, place)
+            # Through a stream, since torch writes the name of a file into it.
+            with place.open("wb") as stream:
+                torch.save(weights, stream)
