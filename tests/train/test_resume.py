@@ -140,18 +140,19 @@ def test_killed_at_any_moment_it_reaches_the_same_weights(tmp_path):
     spec = project(tmp_path, GLORO, edits)
     _, weights, _ = run(spec, "whole.pt")
     out = tmp_path / "made" / "model.pt"
-    for number in range(3):
+    killed = 0
+    for wait in (0.0, 0.2, 0.4):
         process = training(spec, out)
         wait_for(checkpoint_path(out), process)
-        time.sleep(0.2 * number)
+        time.sleep(wait)
         process.kill()
         process.communicate()
         if out.exists():
             break
-    assert number, "none of the trainings was killed in time"
+        killed += 1
+    assert killed, "none of the trainings was killed in time"
     _, resumed, shown = run(spec)
-    assert out.exists()
-    assert "going on after epoch" in shown or not checkpoint_path(out).exists()
+    assert "going on after epoch" in shown
     assert same(weights, resumed)
 
 
