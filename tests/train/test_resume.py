@@ -203,3 +203,18 @@ def test_the_log_has_a_line_at_first_and_at_last(tmp_path):
     assert any(line.startswith("epoch 8/8  loss ") for line in lines)
     assert "\r" not in stream.getvalue()
     assert "\x1b" not in stream.getvalue()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_a_bar_with_the_numbers_of_the_epoch(tmp_path, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "160")
+    stream = Terminal()
+    train(project(tmp_path, GLORO), tmp_path / "model.pt", device="cpu", epochs=4, stream=stream)
+    assert "4/4" in stream.getvalue()
+    assert "VRA ≈" in stream.getvalue()
+    assert "epoch 4/4" not in stream.getvalue()
