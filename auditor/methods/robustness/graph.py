@@ -1,8 +1,8 @@
 """A network as the graph of layers its forward pass runs, or a refusal that names the node where it is none.
 
 The forward pass is traced symbolically, so that functional calls, reused modules and overridden `forward` methods show
-up as what they do, and each operation is turned into a layer. What the graph computes is then compared with the model
-in float64, so that whatever else hides makes the two disagree.
+up as what they do, and each operation is turned into a layer; where that fails torch.export is asked for the graph.
+What the graph computes is then compared with the model in float64, so that whatever else hides makes the two disagree.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from auditor.errors import Unsupported
 from auditor.methods.robustness.building import Builder
-from auditor.methods.robustness.tracing import refuse_hidden, trace
+from auditor.methods.robustness.exporting import export
+from auditor.methods.robustness.tracing import Untraceable, refuse_hidden, trace
 
 PROBES = (0.0, 1.0, 4.0)
 """Half-widths of the random inputs on which graph and model are compared, around ½."""
@@ -88,10 +89,16 @@ def network(model: nn.Module, input_shape: tuple[int, ...], assumed: Mapping[str
     before = {name: tensor.detach().clone() for name, tensor in double.state_dict().items()}
     device = next(itertools.chain(double.parameters(), double.buffers()), torch.empty(0)).device
     with torch.no_grad():
-        graph = trace(double, assumed or ())
+        batches = (2,)
+        try:
+            graph = trace(double, assumed or ())
+        except Untraceable as error:
+            if assumed:
+                raise
+            graph, batches = export(double, tuple(input_shape), device, error), (1, 2, 5)
         built = Builder(double, input_shape, device, assumed or {}).build(graph)
     found = Network(_needed([Node(*each) for each in built.nodes], built.result))
-    _compare(double, found, input_shape, device)
+    _compare(double, found, input_shape, device, batches)
     after = double.state_dict()
     for name, tensor in before.items():
         if not torch.equal(tensor.nan_to_num(), after[name].nan_to_num()):
@@ -127,11 +134,13 @@ def run(name: str, layer: Any, *values: Tensor) -> Tensor:
         ) from error
 
 
-def _compare(model: nn.Module, found: Network, input_shape: tuple[int, ...], device: torch.device) -> None:
-    """Raises Unsupported where the graph and the model do not compute the same in float64."""
+def _compare(
+    model: nn.Module, found: Network, input_shape: tuple[int, ...], device: torch.device, batches: tuple[int, ...]
+) -> None:
+    """Raises Unsupported where graph and model do not compute the same in float64, in batches of these sizes."""
     generator = torch.Generator().manual_seed(0)
-    for width in PROBES:
-        noise = torch.rand(2, *input_shape, generator=generator, dtype=torch.float64).to(device)
+    for rows, width in itertools.product(batches, PROBES):
+        noise = torch.rand(rows, *input_shape, generator=generator, dtype=torch.float64).to(device)
         inputs = 0.5 + width * (2 * noise - 1)
         value = found(inputs.clone())
         expected = run("model", model, inputs)

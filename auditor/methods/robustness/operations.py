@@ -100,6 +100,12 @@ def _total(mean: bool, shape: Shape, dim: Any = None, keepdim: bool = False, *, 
     return Total(dims, keepdim, mean) if dims and 0 not in dims and len(set(dims)) == len(dims) else None
 
 
+def _prelu(shape: Shape, weight: Tensor) -> nn.Module:
+    layer = nn.PReLU(weight.numel(), device=weight.device, dtype=weight.dtype)
+    layer.weight = nn.Parameter(weight.detach(), requires_grad=False)
+    return layer
+
+
 def _dropout(shape: Shape, p: float = 0.5, training: bool = True, inplace: bool = False) -> nn.Module:
     return nn.Dropout(p).train(training)
 
@@ -154,6 +160,7 @@ LAYERS: dict[str, Callable[..., nn.Module | None]] = {
     "mm": _product,
     "batch_norm": _batch_norm,
     "dropout": _dropout,
+    "prelu": _prelu,
     "interpolate": _interpolate,
     "mean": partial(_total, True),
     "sum": partial(_total, False),

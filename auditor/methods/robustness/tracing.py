@@ -52,6 +52,10 @@ def refuse_hidden(model: nn.Module) -> None:
             )
 
 
+class Untraceable(Unsupported):
+    """The forward pass does what a symbolic trace cannot follow; torch.export may."""
+
+
 class _Traced(fx.Proxy):
     """A value of the forward pass that records what is done to it, in place or not."""
 
@@ -86,7 +90,9 @@ class _Tracer(fx.Tracer):
 
 
 def trace(model: nn.Module, leaves: Collection[str] = ()) -> fx.Graph:
-    """The forward pass of `model` as a graph; modules named in `leaves` stay whole. Raises Unsupported."""
+    """The forward pass of `model` as a graph; modules named in `leaves` stay whole. Raises Untraceable, or
+    Unsupported where another way of looking would not help either.
+    """
     if exact_type(model) in SUPPORTED:
         graph = fx.Graph()
         graph.output(graph.call_module("", (graph.placeholder("x"),)))
@@ -96,7 +102,7 @@ def trace(model: nn.Module, leaves: Collection[str] = ()) -> fx.Graph:
     except Unsupported:
         raise
     except Exception as error:
-        raise Unsupported(
+        raise Untraceable(
             f"{type(model).__name__}: the forward pass cannot be traced: {error}",
             node=type(model).__name__,
             remedy="write it without control flow on values and with one input",
