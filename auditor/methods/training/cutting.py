@@ -1,7 +1,7 @@
 """A network cut into the parts whose norms make its Lipschitz constant, each with the live weights of the model.
 
 The cut is the certifier's (`auditor.methods.robustness.folding`): scalings are taken together with the dense or
-convolutional layer beside them, and linear branches of one value that are summed are one map. So the estimate in
+convolutional layer beside them, and linear branches of one value that are summed or concatenated are one map. So the estimate in
 training approaches the bound that will be proved, and not another.
 """
 
@@ -22,7 +22,7 @@ from auditor.methods.robustness.folding import as_piece
 from auditor.methods.robustness.graph import Node, network
 from auditor.methods.robustness.layer_kinds import NORMALIZATIONS, TRANSPOSED, exact_type
 from auditor.methods.robustness.tracing import trace
-from auditor.methods.training.linear_parts import WEIGHTED, Branch, Moved, Part, scale_of
+from auditor.methods.training.linear_parts import WEIGHTED, Branch, Moved, Part, Stacked, scale_of
 
 ADDING = (operator.add, operator.iadd, operator.sub, operator.isub, torch.add, torch.sub, "add", "sub", "add_", "sub_")
 
@@ -131,7 +131,22 @@ class _Cutting:
             if len(indices) == len(found):
                 index = torch.cat(indices, join.dim - 1).flatten()
                 return self._append(replace(part, inputs=(source,), index=index, factor=selection_upper(index, "l2")))
-        return self._append(replace(part, join=join))
+        return self._joined(part, join)
+
+    def _joined(self, part: Part, join: Concatenation) -> int:
+        """Neighbours in a concatenation that are linear in one value are one map; a concatenation of what is left."""
+        joined: list[tuple[int, list[list[Part]]]] = []
+        for place in part.inputs:
+            run = [self._as_maps(part, place)]
+            both = [*joined[-1][1], *run] if joined else run
+            made = _stacked(part, both, join.dim) if len(both) > 1 else None
+            if made is None:
+                joined.append((place, run))
+            else:
+                joined[-1] = (self._append(made), both)
+        if len(joined) == 1:
+            return joined[0][0]
+        return self._append(replace(part, join=join, inputs=tuple(place for place, _ in joined)))
 
     def _index(self, place: int, source: int) -> Tensor | None:
         """Which entries of the value at `source` those at `place` are, of its shape; None where it is computed."""
@@ -150,9 +165,11 @@ class _Cutting:
     def _linear(self, part: Part, scaling: bool) -> int:
         """Appends a linear map, taken together with the one before it where one scales what the other weighs."""
         before = self.parts[part.inputs[0]] if part.inputs[0] >= 0 else None
-        if before is None or not before.branches or scaling == (before.weighted is None):
+        if before is None or not before.branches or not (scaling or before.weighted is None):
             return self._append(part)
         (only,) = part.branches[0].layers
+        if scaling and before.weighted is None:
+            return self._append(_followed(before, part, only))
         weighted = before.weighted if scaling else only
         scalings = [only] if scaling else [layer for _, layers in before.branches for layer in layers]
         shape = part.input_shape if scaling else before.input_shape
@@ -191,7 +208,7 @@ class _Cutting:
 
     def _as_maps(self, total: Part, place: int) -> list[Part]:
         """What the value at `place` is as a linear map: of itself, and of the value it is computed from."""
-        shape = total.input_shape
+        shape = self.parts[place].output_shape if place >= 0 else self.input_shape
         found = [Part(total.name, (place,), shape, shape, (Branch(1, ()),))]
         if place >= 0 and self.parts[place].branches:
             found.append(self.parts[place])
@@ -202,6 +219,29 @@ def _followed(before: Part, part: Part, layer: Any) -> Part:
     """`before` and then `layer`, which gives the value of `part`."""
     branches = tuple(Branch(sign, (*layers, layer)) for sign, layers in before.branches)
     return replace(before, name=part.name, output_shape=part.output_shape, branches=branches)
+
+
+def _stacked(total: Part, run: list[list[Part]], dim: int) -> Part | None:
+    """Neighbours in a concatenation as one map, from what each may be as a map; None where their kinds differ."""
+    for source in dict.fromkeys(form.inputs for form in run[0]):
+        maps = [form for forms in run for form in forms if form.inputs == source]
+        if len(maps) < len(run) or not _stackable(maps, dim):
+            continue
+        size = sum(each.output_shape[dim - 1] for each in maps)
+        shape = (*total.output_shape[: dim - 1], size, *total.output_shape[dim:])
+        stack = Branch(1, (Stacked(tuple(maps), dim),))
+        return Part(total.name, source, maps[0].input_shape, shape, (stack,))
+    return None
+
+
+def _stackable(maps: Sequence[Part], dim: int) -> bool:
+    kernels = [kernel for each in maps for kernel in each.kernels]
+    if not kernels or any(exact_type(kernel) in TRANSPOSED for kernel in kernels):
+        return False
+    flat = {exact_type(kernel) is nn.Linear for kernel in kernels}
+    if len(flat) > 1 or (True in flat and dim != len(maps[0].output_shape)) or (False in flat and dim != 1):
+        return False
+    return True in flat or _one_geometry(kernels, maps[0].input_shape, all(each.kernels for each in maps))
 
 
 def _moved(layer: Any, shape: tuple[int, ...], index: Tensor) -> Moved:
@@ -221,19 +261,22 @@ def _alike(first: Part, second: Part) -> bool:
     """Whether two maps of one value are kernels of the same kind, which the certifier adds up."""
     if (first.input_shape, first.output_shape) != (second.input_shape, second.output_shape):
         return False
-    layers = [part.weighted for part in (first, second) if part.weighted is not None]
-    kinds = {exact_type(layer) for layer in layers}
+    kernels = [kernel for part in (first, second) for kernel in part.kernels]
+    kinds = {exact_type(kernel) for kernel in kernels}
     if any(kind in TRANSPOSED for kind in kinds) or (nn.Linear in kinds and len(kinds) > 1):
         return False
-    if not layers or nn.Linear in kinds:
+    if not kernels or nn.Linear in kinds:
         return True
-    modes = {layer.padding_mode for layer in layers if any(_padded(layer))}
-    strides = {tuple(layer.stride) for layer in layers}
-    if len(layers) == 1:
-        strides.add((1,) * len(layers[0].stride))
-    rings = all(
-        size % stride == 0 for layer in layers for size, stride in zip(first.input_shape[1:], layer.stride, strict=True)
-    )
+    return _one_geometry(kernels, first.input_shape, first.weighted is not None and second.weighted is not None)
+
+
+def _one_geometry(kernels: Sequence[Any], shape: tuple[int, ...], weighted: bool) -> bool:
+    """Whether convolutions, beside a scaling unless all maps are `weighted`, step and pad alike, as one kernel does."""
+    modes = {kernel.padding_mode for kernel in kernels if any(_padded(kernel))}
+    strides = {tuple(kernel.stride) for kernel in kernels}
+    if not weighted:
+        strides.add((1,) * len(kernels[0].stride))
+    rings = all(size % stride == 0 for kernel in kernels for size, stride in zip(shape[1:], kernel.stride, strict=True))
     return len(strides) == 1 and (modes <= {"zeros"} or (modes == {"circular"} and rings))
 
 

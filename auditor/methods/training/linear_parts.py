@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -25,6 +26,13 @@ class Moved(NamedTuple):
     layer: Any
     shape: tuple[int, ...]
     origin: Tensor
+
+
+class Stacked(NamedTuple):
+    """Linear maps of one value, whose results follow one another along `dim`."""
+
+    maps: tuple[Part, ...]
+    dim: int
 
 
 class Branch(NamedTuple):
@@ -54,10 +62,26 @@ class Part:
     index: Tensor | None = None
 
     @property
+    def kernels(self) -> tuple[Any, ...]:
+        """The weighted layers, none in a map that only scales."""
+        found: list[Any] = []
+        for _, layers in self.branches:
+            for layer in layers:
+                if isinstance(layer, Stacked):
+                    found.extend(kernel for part in layer.maps for kernel in part.kernels)
+                elif not isinstance(layer, Moved) and exact_type(layer) in WEIGHTED:
+                    found.append(layer)
+        return tuple(found)
+
+    @property
     def weighted(self) -> Any:
         """The first weighted layer, None in a map that only scales."""
-        found = [layer for _, layers in self.branches for layer in layers if not isinstance(layer, Moved)]
-        return next((layer for layer in found if exact_type(layer) in WEIGHTED), None)
+        return next(iter(self.kernels), None)
+
+    @property
+    def single(self) -> bool:
+        """Whether the map is one weighted layer and nothing else."""
+        return [layers for _, layers in self.branches] == [(self.weighted,)] and self.branches[0].sign > 0
 
     @property
     def dense(self) -> bool:
@@ -78,6 +102,8 @@ class Part:
 
 def linear_part(layer: Any, v: Tensor) -> Tensor:
     """What a linear layer does to a difference of inputs: all but its bias. Differentiable in its weights."""
+    if isinstance(layer, Stacked):
+        return torch.cat([part(v) for part in layer.maps], layer.dim)
     if isinstance(layer, (Moved, Scale)) or exact_type(layer) in NORMALIZATIONS:
         return v * scale_of(layer, tuple(v.shape[1:])).to(v.dtype)
     kind = exact_type(layer)

@@ -46,9 +46,8 @@ class LinearNorm(nn.Module):
     @property
     def exact(self) -> bool:
         """Whether an eigensolver is cheaper than its worth."""
-        lone = len(self.part.branches) == 1 and len(self.part.branches[0].layers) == 1
         layer = self.part.weighted
-        return lone and self.part.dense and self.v.device.type == "cpu" and min(layer.weight.shape) <= SMALL
+        return self.part.single and self.part.dense and self.v.device.type == "cpu" and min(layer.weight.shape) <= SMALL
 
     @torch.no_grad()
     def solve(self) -> None:
@@ -184,7 +183,7 @@ def _factor(part: Part, like: Tensor) -> Tensor | float:
 def _rows(part: Part) -> Tensor:
     """The matrix [outputs, inputs] of a dense part."""
     weight = part.weighted.weight
-    if len(part.branches) == 1 and len(part.branches[0].layers) == 1:
+    if part.single:
         return weight
     return part(torch.eye(part.input_shape[-1], dtype=weight.dtype, device=weight.device)).T
 
