@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from auditor.errors import Unsupported
 from auditor.methods.robustness import bound_model, certify
 from auditor.methods.robustness.ball import steepest
-from auditor.methods.robustness.evaluation_error import rounding_at
+from auditor.methods.robustness.float32_pass import Float32Pass
 from auditor.methods.robustness.graph import network
 from auditor.terms import Norm
 from tests.methods.robustness.random_graphs import Graph
@@ -99,8 +99,12 @@ def trial(seed: int, norm: Norm, arithmetic: str, rows: int) -> Tally:
     double = model.double()
     logits = double(x.double())
     lengths = x.double().flatten(1).norm(dim=1)
-    error = bounds.error.at(lengths) if arithmetic == "real" else rounding_at(network(model, model.shape), x)
-    radius = certify(logits, bounds.reach, 0.0, logits_error=error).radius.clamp_max(1e6)
+    error = bounds.error.at(lengths)
+    if arithmetic == "float32":
+        computed, error = Float32Pass(network(model, model.shape), bounds)(x)
+        logits = computed.double()
+    made = certify(logits, bounds.reach, 0.0, logits_error=error, within=bounds.error.within)
+    radius = made.radius.clamp_max(1e6)
     held = radius > 0
     if not bool(held.any()):
         return NOTHING

@@ -12,8 +12,8 @@ from auditor.checks.robustness.certifying import (
     CertifiedRows,
     Narrowest,
     bound_margins,
-    bound_rounding,
     certify_rows,
+    evaluate_float32,
     find_narrowest,
     observe_lipschitz,
     plan_bounds,
@@ -109,19 +109,21 @@ class CertifiedRobustness(Check):
         model, index = build.model(), build.index(over)
         guarantee = resolve(self.guarantee, build)
         bounds = build.add(bound_margins, bounds=plan_bounds(build, norm=self.norm, arithmetic=self.arithmetic))
-        rounding = None
+        logits = single = None
         if self.arithmetic == "float32":
-            rounding = build.add(bound_rounding, model=model, inputs=inputs, rows=rows, bounds=bounds)
+            single = build.add(evaluate_float32, model=model, inputs=inputs, rows=rows, bounds=bounds)
+        else:
+            logits = build.logits(over, dtype="float64")
         certified = build.add(
             certify_rows,
-            logits=build.logits(over, dtype="float64"),
+            logits=logits,
+            single=single,
             bounds=bounds,
             inputs=inputs,
             labels=labels,
             rows=rows,
             epsilon=self.epsilon,
             guarantee=guarantee,
-            rounding=rounding,
         )
         attacks = tuple(
             plan_attack(
@@ -185,7 +187,7 @@ def shares_needed(check: Check, rows: int) -> int | None:
     return needed if rows < needed else None
 
 
-@op(version=7)
+@op(version=8)
 def judge(
     *,
     check: CertifiedRobustness,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from auditor.methods.robustness import Bounds, Certificates
+    from auditor.methods.robustness.float32_pass import Float32Logits
 
 Arithmetic = Literal["real", "float32"]
 
@@ -52,7 +53,7 @@ def plan_bounds(build: Builder, *, norm: Norm, arithmetic: Arithmetic = "real") 
     )
 
 
-@op(version=2, device=True)
+@op(version=3, device=True)
 def bound_network(*, model: Any, input_shape: tuple[int, ...], norm: Norm, arithmetic: Arithmetic) -> Bounds | Refusal:
     """Lipschitz constants of every margin, never below the truth, or why there are none."""
     from auditor.errors import NotAvailable, Unsupported
@@ -74,42 +75,43 @@ def bound_margins(*, bounds: Bounds | Refusal) -> Bounds:
     return bounds
 
 
-@op(version=2, device=True)
-def bound_rounding(*, model: Any, inputs: Tensor, rows: Tensor, bounds: Bounds, device: str) -> Tensor:
-    """How far float64 and float32 logits together may lie from the exact ones at each selected row."""
-    import torch
-
-    from auditor.methods.robustness.evaluation_error import rounding_at
+@op(version=1, device=True)
+def evaluate_float32(*, model: Any, inputs: Tensor, rows: Tensor, bounds: Bounds, device: str) -> Float32Logits:
+    """The float32 logits of the selected rows, and how far float32 may have led them from the exact ones."""
+    from auditor.methods.robustness.float32_pass import Float32Pass, float32_logits
     from auditor.methods.robustness.graph import network
 
     chosen = inputs[rows]
-    general = bounds.error.at(chosen.flatten(1).double().norm(dim=1))
-    met = rounding_at(network(model, tuple(chosen.shape[1:])), chosen.to(device)).cpu()
-    # Beyond the range in which nothing overflows, the general bound is infinite.
-    return torch.where(general.isinf(), general, met)
+    return float32_logits(Float32Pass(network(model, tuple(chosen.shape[1:])), bounds), chosen, device=device)
 
 
-@op(version=3)
+@op(version=4)
 def certify_rows(
     *,
-    logits: Tensor,
+    logits: Tensor | None,
+    single: Float32Logits | None,
     bounds: Bounds,
     inputs: Tensor,
     labels: Tensor,
     rows: Tensor,
     epsilon: float,
     guarantee: Standard | TopK | Affinity,
-    rounding: Tensor | None = None,
 ) -> CertifiedRows:
     """Certificates of the selected rows from float64 logits, the error of computing them subtracted; under
-    `arithmetic: float32` also that of float32 logits at every neighbour.
+    `arithmetic: float32` from float32 ones, `single`, less their error and that of float32 logits at every neighbour.
     """
     from auditor.methods.robustness import certify
 
-    scores, label = logits[rows], labels[rows]
-    lengths = inputs[rows].flatten(1).double().norm(dim=1)
-    error = bounds.error.at(lengths) if rounding is None else rounding
-    certificates = certify(scores, bounds.reach, epsilon, guarantee, labels=label, logits_error=error)
+    label = labels[rows]
+    if single is not None:
+        scores, error = single.logits.double(), single.error
+    else:
+        assert logits is not None
+        scores = logits[rows]
+        error = bounds.error.at(inputs[rows].flatten(1).double().norm(dim=1))
+    certificates = certify(
+        scores, bounds.reach, epsilon, guarantee, labels=label, logits_error=error, within=bounds.error.within
+    )
     order = scores.argsort(dim=1, descending=True, stable=True)
     rank = (order == label[:, None]).int().argmax(1)
     return CertifiedRows(order[:, 0], label, rank, certificates)

@@ -24,6 +24,19 @@ if TYPE_CHECKING:
     from auditor.spec.check import Check
 
 
+ARITHMETIC = {
+    "real": "Arithmetic: real. The float64 evaluation error of the logits is subtracted from every margin.",
+    "float32": "Arithmetic: float32. From every margin is subtracted what float32 may take from it at the row and at "
+    "every neighbour within the radius, whatever the order of sums, fused or not.",
+}
+
+SERVING = {
+    "real": "Arithmetic on the device that serves the model, if not float64, is not covered.",
+    "float32": "Presumed of the device that serves the model: TF32, bfloat16 and autocast off, convolutions direct or "
+    "by im2col. Winograd and FFT, which cuDNN and NNPACK may choose, are not covered, nor can that be checked here.",
+}
+
+
 class Outcome(NamedTuple):
     """Per selected row, numpy: what is proved and what is refuted at each radius.
 
@@ -287,7 +300,7 @@ def _rests_on(check: CertifiedRobustness) -> tuple[str, ...]:
     return (
         "Lipschitz bounds recomputed from the weights alone in float64, each eigenvalue bound proved by a Cholesky "
         "factorisation with its residual and rounding added; nothing else stored in the checkpoint is read.",
-        "Arithmetic: real. The float64 evaluation error of the logits is subtracted from every margin.",
+        ARITHMETIC[check.arithmetic],
         "No constant is assumed by the user.",
     )
 
@@ -298,7 +311,7 @@ def _certified_limits(check: CertifiedRobustness, counts: dict[str, int], n: int
         f"Nothing about changes larger than {check.epsilon:g} in the {_norm(check)} norm, or of another kind.",
         f"A prediction may be certified and wrong: {wrong} of the rows are wrong without any perturbation.",
         f"Undecided is not broken: {_attack(check)} failed on them; a stronger attack might not.",
-        "Arithmetic on the device that serves the model, if not float64, is not covered.",
+        SERVING[check.arithmetic],
     ]
     if check.norm == "linf":
         limits.append(

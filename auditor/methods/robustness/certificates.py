@@ -9,6 +9,8 @@ read as ∃k ∀x′, which is what the algorithms prove (definition 7.2 prints 
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -23,6 +25,9 @@ HEADROOM = 1e-9
 
 SMALLEST = 1e-290
 """Margins and radii below this are taken for 0."""
+
+BITS = 32
+"""Sets that one word of a bit map stands for."""
 
 PAIRS = 1 << 24
 """Entries of [rows, k, classes] held at once."""
@@ -55,13 +60,15 @@ def certify(
     *,
     labels: Labels | None = None,
     logits_error: Tensor | float | None = None,
+    within: float = math.inf,
 ) -> Certificates:
     """Which rows keep `guarantee` under every perturbation of norm up to `epsilon`, and how far each can be
     certified.
 
     `margin_constants` [classes, classes], float64, as `margin_bounds` gives them. `logits` [rows, classes] are
     float64 and taken as exact, or `logits_error` says how far each row may lie from the exact logits in the 2-norm
-    (`EvaluationError.at`). Classes are ordered by logit, and a tie, NaN or infinity in a row leaves it uncertified.
+    (`EvaluationError.at`), and no radius exceeds `within`, the distance up to which that was said
+    (`EvaluationError.within`). Classes are ordered by logit, and a tie, NaN or infinity in a row leaves it uncertified.
     Raises ValueError for logits below float64 without `logits_error`, for shapes that do not fit, and for a guarantee
     that holds every class.
     """
@@ -81,7 +88,7 @@ def certify(
     order = torch.cat([part[0] for part in parts]) if parts else torch.empty(0, classes, dtype=torch.int64)
     radii = torch.cat([part[1] for part in parts]) if parts else torch.empty(0, sizes, dtype=torch.float64)
     admissible = admissible_sets(order, guarantee, sizes)
-    radii = radii.masked_fill(~admissible, 0.0)
+    radii = radii.masked_fill(~admissible, 0.0).clamp_max(within)
     radius = radii.amax(1)
     held = (radii >= epsilon) & (radii > 0)
     places = torch.arange(1, sizes + 1, device=scores.device)
@@ -146,12 +153,21 @@ def certified_radii(scores: Tensor, constants: Tensor, error: Tensor, sizes: int
 
 def admissible_sets(order: Tensor, guarantee: Standard | TopK | Affinity, sizes: int) -> Tensor:
     """Which F^k the guarantee accepts, [rows, sizes]: for affinity those within one set, single classes always."""
-    if not isinstance(guarantee, Affinity):
-        return torch.ones(order.shape[0], sizes, dtype=torch.bool, device=order.device)
-    accepted = torch.zeros(order.shape[0], sizes, dtype=torch.bool, device=order.device)
-    accepted[:, 0] = True
-    for members in guarantee.sets:
-        inside = torch.zeros(order.shape[1], dtype=torch.bool, device=order.device)
-        inside[list(members)] = True
-        accepted |= inside[order[:, :sizes]].cumprod(1).bool()
+    accepted = torch.ones(order.shape[0], sizes, dtype=torch.bool, device=order.device)
+    if isinstance(guarantee, Affinity):
+        holders = _holders(tuple(map(tuple, guarantee.sets)), order.shape[1], order.device)
+        common = holders[order[:, 0]]
+        for place in range(1, sizes):
+            common = common & holders[order[:, place]]
+            accepted[:, place] = common.any(1)
     return accepted
+
+
+@lru_cache(maxsize=8)
+def _holders(sets: tuple[tuple[int, ...], ...], classes: int, device: torch.device) -> Tensor:
+    """The sets that hold each class as a bit map, int64 [classes, words]: bit b of word w is set BITS·w + b."""
+    words = [[0] * max(1, -(-len(sets) // BITS)) for _ in range(classes)]
+    for number, members in enumerate(sets):
+        for member in members:
+            words[member][number // BITS] |= 1 << number % BITS
+    return torch.tensor(words, dtype=torch.int64, device=device)

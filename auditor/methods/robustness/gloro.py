@@ -18,6 +18,10 @@ ABSTAIN = -1
 """What `GloRo.predict` says instead of a class."""
 
 
+TAKEN_AS_EXACT = EvaluationError(0.0, 0.0, unit=1.0)
+"""No error, whatever the arithmetic."""
+
+
 class GloRo(nn.Module):
     """`model` with one more logit, ⊥, which is the largest wherever `guarantee` is not certified at `epsilon`.
 
@@ -27,14 +31,15 @@ class GloRo(nn.Module):
     elsewhere strictly below the highest. Theorem 6.2 then says that no two inputs within 2·epsilon of each other get
     different answers, as long as neither gets ⊥ (under a relaxed guarantee: sets of which neither holds the other).
 
-    `margin_constants` come from `margin_bounds` of the same weights. They, `epsilon` and `error` are buffers, so that
-    a state dict carries them, and stay float64 whatever the module is cast to: a constant rounded down is void.
+    `margin_constants` are `Bounds.reach` of the same weights, `error` is `Bounds.error`. They and `epsilon` are
+    buffers, so that a state dict carries them, and stay float64 whatever the module is cast to: a constant rounded down
+    is void.
 
-    What this promises in floating point: the theorem speaks of the real-number function of `model`'s weights. With
-    `error`, the bound on its evaluation error, each margin has to exceed what evaluation may have taken from it, so the
-    answer is certified for the real-number function although it was computed in floating point. Without `error` the
-    logits are taken as exact. Neither covers what the same hardware computes at the neighbouring inputs: that is
-    `arithmetic: float32` of a check, whose `error` includes it.
+    What this promises in floating point. From `bound_model(…)`: `model` is run in float64, and the answer is certified
+    for the real-number function of its weights although it was computed. From `bound_model(…, arithmetic="float32")`:
+    `model` is run in float32 (or float64), and the answer is certified for the float32 logits of `model` at every
+    neighbour, computed here or elsewhere without TF32, autocast, Winograd or FFT. Where `model` runs in less than its
+    `error` speaks of, everything gets ⊥. Without `error` the logits are taken as exact.
 
     Evaluation only: batch normalisation in training mode is another function than the certified one.
     """
@@ -59,6 +64,13 @@ class GloRo(nn.Module):
             raise ValueError(f"epsilon is {epsilon}, expected a radius of at least 0")
         if largest_set(guarantee, classes) >= classes:
             raise ValueError(f"{guarantee} admits the set of all {classes} classes, which never changes")
+        error = error or TAKEN_AS_EXACT
+        floats = [each.dtype for each in model.parameters() if each.dtype.is_floating_point]
+        if any(_unit(dtype) > error.unit for dtype in floats):
+            raise ValueError(
+                f"the model is in {floats[0]}, its error bound is of float64: "
+                "use bound_model(…, arithmetic='float32'), or run the model in float64"
+            )
         self.model = model
         self.guarantee = guarantee
         self.margin_constants: Tensor
@@ -66,7 +78,7 @@ class GloRo(nn.Module):
         self.error: Tensor
         self.register_buffer("margin_constants", margin_constants.detach().clone())
         self.register_buffer("epsilon", torch.tensor(epsilon, dtype=torch.float64))
-        self.register_buffer("error", torch.tensor(error or EvaluationError(0.0, 0.0), dtype=torch.float64))
+        self.register_buffer("error", torch.tensor(error, dtype=torch.float64))
         self.eval()
 
     def forward(self, x: Inputs) -> Logits:
@@ -103,13 +115,16 @@ class GloRo(nn.Module):
 
     def _ranked(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Logits, classes by falling logit, radii of the admitted sets [batch, sizes], and which rows are certified."""
-        scores = self.model(x).double()
+        logits = self.model(x)
+        scores = logits.double()
         lengths = x.flatten(1).double().norm(dim=1)
-        error = EvaluationError(*self.error.unbind()).at(lengths)  # pyright: ignore[reportArgumentType]
+        stated = EvaluationError(*self.error.unbind())  # pyright: ignore[reportArgumentType]
+        error = stated.at(lengths) + torch.where(self.error[3] >= _unit(logits.dtype), 0.0, torch.inf)
         error = torch.where(self.error[:2].sum() > 0, error, torch.zeros_like(error))
         sizes = largest_set(self.guarantee, scores.shape[1])
         order, radii = certified_radii(scores, self.margin_constants, error, sizes)
         radii = radii.masked_fill(~admissible_sets(order, self.guarantee, sizes), 0.0)
+        radii = torch.minimum(radii, torch.as_tensor(stated.within))
         return scores, order, radii, self._held(radii).any(1)
 
     def _held(self, radii: Tensor) -> Tensor:
@@ -121,3 +136,8 @@ class GloRo(nn.Module):
         for name, exact in kept.items():
             setattr(self, name, exact.to(getattr(self, name).device))
         return self
+
+
+def _unit(dtype: torch.dtype) -> float:
+    """The unit roundoff."""
+    return torch.finfo(dtype).eps / 2

@@ -16,10 +16,11 @@ from auditor.errors import Unsupported
 from auditor.methods.robustness.elementary import Assumed, Concatenation, Sum, joined_upper
 from auditor.methods.robustness.evaluation_error import Arithmetic, EvaluationError, evaluation_error
 from auditor.methods.robustness.folding import fold
-from auditor.methods.robustness.graph import Network, network
+from auditor.methods.robustness.graph import network
+from auditor.methods.robustness.layer_error import LayerError
 from auditor.methods.robustness.margins import margin_constants, scale_up
 from auditor.methods.robustness.pieces import Piece
-from auditor.methods.robustness.rounding import multiply_up, sqrt_up
+from auditor.methods.robustness.rounding import multiply_up, sqrt_up, up
 from auditor.terms import Norm
 
 
@@ -39,9 +40,9 @@ class Bounds(NamedTuple):
 
     `margins` [classes, classes], float64: entry [j, i] is never below the Lipschitz constant of f_j − f_i. `network`
     is never below that of the whole map to the logits. Both in `norm`. `error` bounds what floating point makes of the
-    logits; under `arithmetic: float32`, of the float64 logits at x and of the float32 logits at a neighbour together,
-    and `growth` is by how much more for each unit of the neighbour's distance. `assumed` names the layers whose bound
-    is a user's word.
+    logits; under `arithmetic: float32`, of float32 (or float64) logits at x and of float32 logits at a neighbour
+    together, `growth` is by how much more for each unit of the neighbour's distance, and `single` has the figures of
+    each node after the input. `assumed` names the layers whose bound is a user's word.
     """
 
     margins: Tensor
@@ -51,6 +52,7 @@ class Bounds(NamedTuple):
     norm: Norm = "l2"
     growth: float = 0.0
     assumed: tuple[str, ...] = ()
+    single: tuple[LayerError, ...] = ()
 
     @property
     def reach(self) -> Tensor:
@@ -106,9 +108,12 @@ def bound_model(
         for piece, bound in zip(pieces, norms, strict=True)
     )
     margins = margin_constants(pieces, reaches, top, last.output_shape[0], norm)
-    error, growth = evaluation_error(found, _known(pieces, norms) if norm == "l2" else {}, arithmetic, model=model)
+    rounding = evaluation_error(found, _known(pieces, norms) if norm == "l2" else {}, arithmetic, model=model)
+    stretch = 1.0 if norm == "l2" else sqrt_up(float(math.prod(found.nodes[0].output_shape)))
+    error = rounding.error._replace(within=rounding.error.within / up(stretch))
+    growth = multiply_up(rounding.growth, stretch)
     taken = tuple(layer.name for layer in layers if layer.assumed)
-    return Bounds(margins, reaches[top], layers, error, norm, _in_norm(growth, found, norm), taken)
+    return Bounds(margins, reaches[top], layers, error, norm, growth, taken, rounding.single)
 
 
 def reaches_upper(pieces: tuple[Piece, ...], norms: list[float], norm: Norm) -> list[float]:
@@ -132,9 +137,3 @@ def _known(pieces: tuple[Piece, ...], norms: list[float]) -> dict[tuple[int, tup
         for piece, bound in zip(pieces, norms, strict=True)
         if piece.entry_error == 0.0
     }
-
-
-def _in_norm(growth: float, found: Network, norm: Norm) -> float:
-    """Error per unit of distance in `norm` from error per unit in the 2-norm."""
-    entries = math.prod(found.nodes[0].output_shape)
-    return growth if norm == "l2" else multiply_up(growth, sqrt_up(float(entries)))

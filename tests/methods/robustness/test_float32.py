@@ -5,11 +5,13 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from auditor.errors import Unsupported
 from auditor.methods.robustness import bound_model, certify
-from auditor.methods.robustness.evaluation_error import rounding_at
+from auditor.methods.robustness.float32_pass import Float32Pass, float32_logits, norm_upper
 from auditor.methods.robustness.graph import Node, network
 from auditor.methods.robustness.layer_error import SINGLE, layer_error
 from tests.methods.robustness.random_graphs import Graph
@@ -62,11 +64,15 @@ def test_float32_logits_of_random_networks_stay_within_the_bound(seed):
 def test_the_error_from_the_norms_met_covers_what_is_measured_and_is_no_looser(seed):
     model = Graph(seed).float()
     x = 10 * torch.randn(8, *model.shape, generator=torch.Generator().manual_seed(seed))
-    general = bound_model(model, model.shape, arithmetic="float32").error.at(x.double().flatten(1).norm(dim=1))
-    met = rounding_at(network(model, model.shape), x, batch=3)
-    measured = (model(x).double() - model.double()(x.double())).norm(dim=1)
-    assert bool((measured <= met).all())
-    assert bool((met <= general * (1 + 1e-6)).all())
+    bounds = bound_model(model, model.shape, arithmetic="float32")
+    general = bounds.error.at(x.double().flatten(1).norm(dim=1))
+    run = Float32Pass(network(model, model.shape), bounds)
+    logits, met = float32_logits(run, x, batch=3)
+    single, exact = model(x).double(), model.double()(x.double())
+    assert bool(((single - exact).norm(dim=1) + (logits.double() - exact).norm(dim=1) <= met).all())
+    # A norm met is rounded up by γ of its length.
+    assert bool((met <= general * (1 + 2.0**-24 * 2 * max(math.prod(n.output_shape) for n in run.network.nodes))).all())
+    assert bool((met > 0).all())
 
 
 def biased(bias):
@@ -93,8 +99,9 @@ def test_hidden_biases_are_certified_in_real_arithmetic_and_never_in_float32(bia
     neighbours = x + epsilon * torch.linspace(-1, 1, 1001)[:, None]
     assert bool((model(neighbours)[:, 0] <= model(neighbours)[:, 1]).any()), "float32 loses the lead somewhere"
     for radius in (epsilon, epsilon / 100, 0.0):
-        for error in (single.error.at(length), rounding_at(network(model, (1,)), x)):
-            assert not bool(certify(logits, single.reach, radius, logits_error=error).certified)
+        assert not bool(certify(logits, single.reach, radius, logits_error=single.error.at(length)).certified)
+        computed, error = Float32Pass(network(model, (1,)), single)(x)
+        assert not bool(certify(computed.double(), single.reach, radius, logits_error=error).certified)
 
 
 def test_an_ordinary_network_is_certified_in_float32_a_little_less_far_than_in_real_arithmetic():
@@ -110,6 +117,51 @@ def test_an_ordinary_network_is_certified_in_float32_a_little_less_far_than_in_r
         radii.append(certify(logits, bounds.reach, 0.0, logits_error=bounds.error.at(length)).radius)
     assert bool((radii[1] < radii[0]).all())
     assert bool((radii[1] > radii[0] - 1e-4).all())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 5000), st.sampled_from([-140, -70, -20, 0, 20, 60, 70, 127]))
+def test_norms_met_are_never_below_the_norm(seed, count, exponent):
+    values = torch.randn(3, count, generator=torch.Generator().manual_seed(seed)) * 2.0**exponent
+    exact = values.double().norm(dim=1)
+    assert bool((norm_upper(values) >= exact).all())
+    if abs(exponent) <= 20:
+        assert bool((norm_upper(values) <= exact * (1 + 2.0**-23 * (count + 10))).all())
+
+
+def test_long_norms_are_summed_in_float64():
+    values = torch.full((1, (1 << 16) + 1), 0.1)
+    assert 0 <= float(norm_upper(values) / values.double().norm() - 1) < 1e-8
+
+
+def test_a_pass_wants_the_bounds_of_its_own_network_and_float32_inputs():
+    model = biased(1.0)
+    graph = network(model, (1,))
+    with pytest.raises(ValueError, match="arithmetic='float32'"):
+        Float32Pass(graph, bound_model(model, (1,)))
+    run = Float32Pass(graph, bound_model(model, (1,), arithmetic="float32"))
+    with pytest.raises(ValueError, match="float64"):
+        run(torch.zeros(1, 1, dtype=torch.float64))
+
+
+def test_no_radius_reaches_where_float32_may_overflow():
+    """A tiny slope alone would certify the constant lead at any distance; float32 makes NaN of the neighbour."""
+    model = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 2)).requires_grad_(False)
+    with torch.no_grad():
+        model[0].weight.fill_(1e20)
+        model[0].bias.zero_()
+        model[1].weight.copy_(torch.tensor([[1e-30], [0.0]]))
+        model[1].bias.copy_(torch.tensor([1e12, 0.0]))
+    far = 1e19
+    assert not bool(model(torch.tensor([[far]])).isfinite().all())
+    bounds = bound_model(model, (1,), arithmetic="float32")
+    logits, error = Float32Pass(network(model, (1,)), bounds)(torch.zeros(1, 1))
+    without = certify(logits.double(), bounds.reach, far, logits_error=error)
+    capped = certify(logits.double(), bounds.reach, far, logits_error=error, within=bounds.error.within)
+    assert bool(without.certified), "else this tests nothing"
+    assert not bool(capped.certified)
+    assert float(capped.radius) == bounds.error.within < far
+    assert math.isinf(bound_model(model, (1,)).error.within)
 
 
 def test_the_error_grows_with_the_distance():

@@ -75,8 +75,8 @@ def network():
 
 def deployed(guarantee=Standard(), dtype=torch.float32):  # noqa: B008
     model = network()
-    bounds = bound_model(model, (3, 2, 2))
-    return GloRo(model.to(dtype), bounds.margins, 0.02, guarantee, error=bounds.error)
+    bounds = bound_model(model, (3, 2, 2), arithmetic="real" if dtype is torch.float64 else "float32")
+    return GloRo(model.to(dtype), bounds.reach, 0.02, guarantee, error=bounds.error)
 
 
 @pytest.mark.parametrize("guarantee", GUARANTEES)
@@ -102,7 +102,10 @@ def test_a_state_dict_carries_constants_and_radius():
 def test_casting_the_module_leaves_its_constants_as_they_are():
     net = deployed(dtype=torch.float64)
     before = net.margin_constants.clone()
+    x = torch.randn(50, 3, 2, 2)
+    assert bool((net.predict(x.double()) != ABSTAIN).any())
     net.half().float()
+    assert bool((net.predict(x) == ABSTAIN).all()), "the bound speaks of float64 logits alone"
     assert net.model[1].weight.dtype == torch.float32
     assert net.margin_constants.dtype == net.epsilon.dtype == torch.float64
     assert torch.equal(net.margin_constants, before)
@@ -122,6 +125,47 @@ def test_answers_within_two_radii_agree():
         lengths = direction.flatten(1).norm(dim=1).clamp_min(1e-12)[:, None, None, None]
         moved = net.predict(x - 2 * scale * float(net.epsilon) * direction / lengths)
         assert bool(((moved == answers) | (moved == ABSTAIN)).all())
+
+
+def hidden_bias(bias):
+    """f = [x, 0] by way of x + bias, which float32 rounds to a unit of the bias."""
+    first, second = nn.Linear(1, 1), nn.Linear(1, 2)
+    with torch.no_grad():
+        first.weight.fill_(1.0)
+        first.bias.fill_(bias)
+        second.weight.copy_(torch.tensor([[1.0], [0.0]]))
+        second.bias.copy_(torch.tensor([-bias, 0.0]))
+    return nn.Sequential(first, nn.ReLU(), second).requires_grad_(False).eval()
+
+
+def test_its_own_float32_logits_are_covered():
+    """Float32 puts x on a grid of 2⁻³ here, so an answer at one x may be another at its neighbour's."""
+    model, epsilon = hidden_bias(2.0**20), 0.01
+    bounds = bound_model(model, (1,), arithmetic="float32")
+    exact = bound_model(model, (1,))
+    x = torch.linspace(-20, 20, 4001)[:, None]
+    net = GloRo(model, bounds.reach, epsilon, error=bounds.error)
+    answers = net.predict(x)
+    assert bool((answers[x[:, 0].abs() < 0.05] == ABSTAIN).all())
+    assert bool((answers != ABSTAIN).any())
+    for step in torch.linspace(-0.99 * epsilon, 0.99 * epsilon, 41):
+        flipped = net.model(x + step).argmax(1) != answers
+        assert not bool((flipped & (answers != ABSTAIN)).any())
+    with pytest.raises(ValueError, match="float64"):
+        GloRo(model, exact.reach, epsilon, error=exact.error)
+
+
+def test_nothing_is_answered_beyond_where_float32_may_overflow():
+    model = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 2)).requires_grad_(False)
+    with torch.no_grad():
+        model[0].weight.fill_(1e20)
+        model[0].bias.zero_()
+        model[1].weight.copy_(torch.tensor([[1e-30], [0.0]]))
+        model[1].bias.copy_(torch.tensor([1e12, 0.0]))
+    bounds = bound_model(model, (1,), arithmetic="float32")
+    near, far = (GloRo(model, bounds.reach, radius, error=bounds.error) for radius in (1e14, 1e19))
+    assert near.predict(torch.zeros(1, 1)).tolist() == [0]
+    assert far.predict(torch.zeros(1, 1)).tolist() == [ABSTAIN]
 
 
 def test_what_it_refuses():
