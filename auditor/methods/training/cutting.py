@@ -1,8 +1,8 @@
 """A network cut into the parts whose norms make its Lipschitz constant, each with the live weights of the model.
 
 The cut is the certifier's (`auditor.methods.robustness.folding`): scalings are taken together with the dense or
-convolutional layer beside them, and linear branches of one value that are summed or concatenated are one map. So the estimate in
-training approaches the bound that will be proved, and not another.
+convolutional layer beside them, and linear branches of one value that are summed or concatenated are one map. So the
+estimate in training approaches the bound that will be proved, and not another.
 """
 
 from __future__ import annotations
