@@ -43,3 +43,13 @@ def test_affinity_sets_are_those_of_the_thesis(name, sets):
     assert objective.trades is None
     assert isinstance(objective.guarantee, Affinity)
     assert set(map(frozenset, objective.guarantee.sets)) == sets
+
+
+def test_acas_xu_accepts_one_degree_more_or_less():
+    recipe = declared_recipe(read_spec(SPECS / "acasxu.yaml"))
+    adam = Adam(Schedule(1e-3, 5e-6, "exponential", after=0.5))
+    assert recipe == Recipe(100, 128, recipe.objective, adam, initialization="orthogonal")
+    assert isinstance(recipe.objective, GloRo)
+    assert recipe.objective.epsilon.at(0.0) == 0.01
+    assert isinstance(recipe.objective.guarantee, Affinity)
+    assert set(map(frozenset, recipe.objective.guarantee.sets)) == set(map(frozenset, ((3, 1), (1, 0), (0, 2), (2, 4))))
