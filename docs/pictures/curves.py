@@ -1,4 +1,4 @@
-"""Draws how trainings went: the estimated VRA of each model, epoch by epoch, from the notes that `auditor train` writes.
+"""Draws how trainings went: the estimated VRA of each model, epoch by epoch, from the notes of `auditor train`.
 
     python docs/pictures/curves.py OUT.svg NAME=MODEL.training.json ...
 
