@@ -2,8 +2,8 @@
 
 Batch normalisation in eval mode and input normalisation multiply each channel by a constant. Folded into the dense or
 convolutional layer before or after it, only the product's norm counts: ‖D·W‖ ≤ ‖D‖·‖W‖, often far below. Linear
-branches that leave one value and are summed become one kernel (`merging`), selections of one value that are
-concatenated one selection.
+branches that leave one value and are summed or concatenated become one kernel (`merging`), selections of one value that
+are concatenated one selection, scalings in a row one scaling.
 
 A piece that others take too is kept beside its folded form; what no path to the logits needs is dropped at the end.
 """
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from auditor.methods.robustness.elementary import Concatenation, Scale, Selection, Sum
 from auditor.methods.robustness.graph import Network, Node
-from auditor.methods.robustness.merging import merge
+from auditor.methods.robustness.merging import merge, stack
 from auditor.methods.robustness.operator_norms import (
     CONVOLUTIONS,
     NORMALIZATION_ERROR,
@@ -72,6 +72,8 @@ class _Folding:
             merged = _after(before, piece)
         elif before.scale is not None and piece.weight is not None:
             merged = _before(piece, before)
+        elif before.scale is not None and piece.scale is not None:
+            merged = _twice(before, piece)
         elif isinstance(before.layer, Selection) and isinstance(piece.layer, Selection):
             index = torch.where(piece.layer.index < 0, -1, before.layer.index[piece.layer.index.clamp_min(0)])
             layer = Selection(index, piece.output_shape)
@@ -111,7 +113,7 @@ class _Folding:
 
     def _linear(self, total: Piece, place: int) -> list[Piece]:
         """What the value at `place` is as a linear map: of itself, and of the value it is computed from."""
-        shape = total.input_shape
+        shape = self._shape(place)
         ones = torch.ones(shape, dtype=torch.float64)
         found = [Piece(total.name, Scale(torch.ones(()), torch.zeros(())), (place,), shape, shape, scale=ones)]
         if place >= 0 and (self.pieces[place].weight is not None or self.pieces[place].scale is not None):
@@ -122,7 +124,7 @@ class _Folding:
         return self.pieces[place].output_shape if place >= 0 else self.input_shape
 
     def _concatenation(self, piece: Piece, dim: int) -> int:
-        """Selections of one value, joined, are a selection of it."""
+        """Selections of one value, joined, are a selection of it; linear maps of one value are one map."""
         first = piece.inputs[0]
         for source in (first, *(self.pieces[first].inputs if first >= 0 else ())):
             indices = [self._index(place, source) for place in piece.inputs]
@@ -132,7 +134,30 @@ class _Folding:
                 layer = Selection(index, piece.output_shape)
                 shape = self._shape(source)
                 return self._append(replace(piece, layer=layer, inputs=(source,), input_shape=shape, index=index))
-        return self._append(piece)
+        runs = [[self._linear(piece, place)] for place in piece.inputs]
+        joined: list[tuple[int, list[list[Piece]]]] = []
+        for place, run in zip(piece.inputs, runs, strict=True):
+            both = [*joined[-1][1], *run] if joined else run
+            if len(both) > 1 and (made := self._stacked(piece, both, dim)) is not None:
+                joined[-1] = (self._append(made), both)
+            else:
+                joined.append((place, run))
+        if len(joined) == 1:
+            return joined[0][0]
+        return self._append(replace(piece, inputs=tuple(place for place, _ in joined)))
+
+    def _stacked(self, total: Piece, run: list[list[Piece]], dim: int) -> Piece | None:
+        """Neighbours in a concatenation as one piece, from what each may be as a linear map."""
+        for source in dict.fromkeys(each.inputs for each in run[0]):
+            parts = [next((each for each in forms if each.inputs == source), None) for forms in run]
+            found = [each for each in parts if each is not None]
+            if len(found) == len(run):
+                size = sum(each.output_shape[dim - 1] for each in found)
+                shape = (*total.output_shape[: dim - 1], size, *total.output_shape[dim:])
+                made = stack(found, shape, dim)
+                if made is not None:
+                    return made
+        return None
 
     def _index(self, place: int, source: int) -> Tensor | None:
         """Which entries of the value at `source` those at `place` are, of its shape; None where it is computed."""
@@ -182,6 +207,24 @@ def as_piece(node: Node, inputs: tuple[int, ...]) -> Piece:
     return piece
 
 
+def _twice(first: Piece, second: Piece) -> Piece | None:
+    """Two scalings as one, where their product is as right as two roundings make it."""
+    assert first.scale is not None
+    assert second.scale is not None
+    if first.slack or second.slack or not (_ordinary(first.scale).all() and _ordinary(second.scale).all()):
+        return None
+    scale = first.scale.to(second.scale) * second.scale
+    return replace(second, inputs=first.inputs, scale=scale, entry_error=_merged_error(first, second))
+
+
+def _ordinary(values: Tensor) -> Tensor:
+    """Where numbers are such that the product of two neither underflows nor overflows. A factor of 0 is not: it may be
+    what underflow left of another number.
+    """
+    magnitude = values.abs()
+    return (magnitude >= SMALLEST) & (magnitude <= 1 / SMALLEST)
+
+
 def _per_channel(scale: Tensor, channels_only: bool) -> Tensor | None:
     """One factor per channel (per feature of a dense layer), or None where a channel is not scaled as a whole."""
     if channels_only:
@@ -225,10 +268,8 @@ def _before(piece: Piece, scaling: Piece) -> Piece | None:
 def _usable(piece: Piece, scaling: Piece, weight: Tensor, factors: Tensor) -> Piece | None:
     """The folded piece, None where a product could leave the range in which its relative error is one unit."""
     assert piece.weight is not None
-    magnitude = piece.weight.abs()
-    ordinary = (magnitude == 0) | ((magnitude >= SMALLEST) & (magnitude <= 1 / SMALLEST))
-    scales = (factors.abs() >= SMALLEST) & (factors.abs() <= 1 / SMALLEST)
-    if not (bool(ordinary.all()) and bool(scales.all())) or scaling.slack:
+    exact = _ordinary(piece.weight) | (piece.weight == 0)
+    if not (bool(exact.all()) and bool(_ordinary(factors).all())) or scaling.slack:
         return None
     stretch = multiply_up(float(factors.abs().max()), add_up(1.0, scaling.entry_error))
     slack = multiply_up(piece.slack, stretch) if piece.slack else 0.0

@@ -1,13 +1,16 @@
-"""Two linear maps of one value, summed, as one: x + conv(x) is the convolution whose kernel has 1 added at its centre.
+"""Linear maps of one value, summed or put one after the other, as one: x + conv(x) is the convolution whose kernel has
+1 added at its centre.
 
 The norm of the sum is what counts, and it is often far below the sum of the norms: a residual block of LiResNet (Hu et
-al. 2023) is one convolution.
+al. 2023) is one convolution. So is that of the stack [A; B], which is below √(‖A‖² + ‖B‖²).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -49,6 +52,39 @@ def merge(first: Piece, first_sign: int, second: Piece, second_sign: int, norm: 
         weight = signs[0] * weighted.weight + signs[1] * scaling.weight.to(weighted.weight)
         return replace(weighted, weight=weight, entry_error=2 * UNIT, slack=slack)
     return None if weighted.dense or scaling.dense else _one_kernel(weighted, signs[0], scaling, signs[1], slack)
+
+
+def stack(parts: Sequence[Piece], output_shape: tuple[int, ...], dim: int) -> Piece | None:
+    """Maps of one value whose results follow one another along `dim`, counted with the batch, as one piece; None where
+    there is no kernel of the same kind. Nothing is computed: entries keep their relative error.
+    """
+    like = next((part for part in parts if part.axes is not None), None)
+    dense = like is None and dim == len(output_shape)
+    if not dense and (like is None or dim != 1):
+        return None
+    filled = [
+        part if part.scale is None else _as_dense(part) if like is None else _as_convolution(part, like)
+        for part in parts
+    ]
+    kernels = [part for part in filled if part is not None and part.dense == dense]
+    if len(kernels) < len(parts):
+        return None
+    made = replace(
+        kernels[0],
+        output_shape=output_shape,
+        entry_error=max(part.entry_error for part in kernels),
+        slack=add_up(*(part.slack for part in kernels)),
+    )
+    if dense:
+        weights = [part.weight for part in kernels if part.weight is not None]
+        return replace(made, weight=torch.cat([weight.to(weights[0]) for weight in weights]))
+    mode = _common_mode(kernels)
+    if mode is None:
+        return None
+    axes = tuple(reduce(_spanning, each) for each in zip(*(part.axes or () for part in kernels), strict=True))
+    weights = [_on(part, axes, 1) for part in kernels]
+    weight = torch.cat([weight.to(weights[0]) for weight in weights])
+    return replace(made, weight=weight, axes=axes, groups=1, mode=mode)
 
 
 def _uncertainty(piece: Piece, norm: Norm) -> float:
@@ -93,19 +129,30 @@ def _one_kernel(first: Piece, first_sign: int, second: Piece, second_sign: int, 
     """The sum of two convolutions, where both step alike and read what lies outside of the input alike."""
     assert first.axes is not None
     assert second.axes is not None
-    if any(one.stride != other.stride for one, other in zip(first.axes, second.axes, strict=True)):
-        return None
-    modes = {piece.mode for piece in (first, second) if any(axis.before or axis.after for axis in piece.axes or ())}
-    mode = modes.pop() if modes else "zeros"
-    rings = all(axis.size % axis.stride == 0 for axis in first.axes)
-    if modes or not (mode == "zeros" or (mode == "circular" and rings)):
-        # Bounds with repeated pixels are looser for a sum than for its parts.
+    mode = _common_mode((first, second))
+    if mode is None:
         return None
     groups = math.gcd(first.groups, second.groups)
     axes = tuple(_spanning(one, other) for one, other in zip(first.axes, second.axes, strict=True))
     kernels = [_on(piece, axes, groups) for piece in (first, second)]
     weight = first_sign * kernels[0] + second_sign * kernels[1].to(kernels[0])
     return replace(first, weight=weight, axes=axes, groups=groups, mode=mode, entry_error=2 * UNIT, slack=slack)
+
+
+def _common_mode(pieces: Sequence[Piece]) -> str | None:
+    """The padding mode of a convolution that does what several do; None where there is none.
+
+    Bounds with repeated pixels are looser for one kernel than for its parts, so these are left alone.
+    """
+    axes = [piece.axes or () for piece in pieces]
+    if len({tuple(axis.stride for axis in each) for each in axes}) > 1:
+        return None
+    modes = {
+        piece.mode for piece, each in zip(pieces, axes, strict=True) if any(axis.before or axis.after for axis in each)
+    }
+    mode = modes.pop() if modes else "zeros"
+    rings = all(axis.size % axis.stride == 0 for axis in axes[0])
+    return mode if not modes and (mode == "zeros" or (mode == "circular" and rings)) else None
 
 
 def _spanning(first: Axis, second: Axis) -> Axis:
