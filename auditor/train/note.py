@@ -64,4 +64,4 @@ def summary(note: dict[str, Any], out: Path) -> str:
 
 def _spoken(guarantee: dict[str, Any]) -> str:
     ((tag, value),) = guarantee.items()
-    return f"top {value}" if tag == "top_k" else f"affinity, {len(value)} sets"
+    return f"top {value}" if tag == "top_k" else f"affinity, {len(value['sets'])} sets"
