@@ -92,6 +92,7 @@ def main() -> None:
                 "certified": torch.cat(held).tolist(),
                 "rate": len(rows) / seconds,
                 "forward": forward,
+                "difference": float((logits - torch.from_numpy(tensors["logits"])[: len(logits)]).abs().max()),
                 "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             }
         )

@@ -81,7 +81,9 @@ class CertifiedRobustness(Check):
             return self._beyond_smoothing()
         missing = []
         if isinstance(self.method, Crown):
-            missing.append("method: crown (needs bounds by linear relaxation, which come later; use smoothing)")
+            missing.append(
+                "method: crown (needs auto_LiRPA, whose newest release, 0.3, is for torch below 1.13; use smoothing)"
+            )
         return tuple(missing)
 
     def _beyond_smoothing(self) -> tuple[str, ...]:

@@ -285,7 +285,7 @@ class Builder:
             if kind not in ("add", "sub"):
                 self._refuse(
                     f"`{name}` of two values that depend on the input has no Lipschitz constant",
-                    "name `method: crown` or `method: smoothing` in the check",
+                    "name `method: smoothing` in the check",
                 )
             if alpha != 1:
                 second = self._scaled(second, alpha, 0.0)

@@ -45,7 +45,7 @@ SPATIAL = {
 }
 """How many sizes beside the channels the inputs of a layer have, where that is fixed."""
 
-LOCAL = "name `method: crown` or `method: smoothing` in the check, or leave the layer out"
+LOCAL = "name `method: smoothing` in the check, or leave the layer out"
 FOLDED = "use nn.BatchNorm in eval mode, which is a constant factor; " + LOCAL
 LOGITS = "certificates are about logits", "leave the softmax out of the module; the prediction is the same"
 UNBOUNDED = "has no Lipschitz constant"

@@ -247,11 +247,13 @@ def test_float32_certifies_a_little_less_than_real_arithmetic():
     """At the narrowest radius that real arithmetic certifies, float32 no longer does; at 99 % of it, it does."""
     x, y = images(20)
     body = CERTIFIED.format(metric="vra", t=0.1)
-    radii = [
-        certified(f"{body}\n{extra}", robust_model(), x, y).tables["points"]["radius"].to_numpy()
-        for extra in ("arithmetic: real", "arithmetic: float32")
+    judged = [
+        certified(f"{body}\n{extra}", robust_model(), x, y) for extra in ("arithmetic: real", "arithmetic: float32")
     ]
-    real, single = radii
+    real, single = (each.tables["points"]["radius"].to_numpy() for each in judged)
+    findings = [each.finding for each in judged]
+    assert ["float32" in " ".join(each.rests_on) for each in findings] == [False, True]
+    assert ["TF32" in " ".join(each.limits) for each in findings] == [False, True]
     assert (single <= real).all()
     assert (single < real).any()
     assert (single >= 0.99 * real).all()
