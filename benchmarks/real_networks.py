@@ -1,0 +1,49 @@
+"""Architectures that people train: how long their constants take on one thread, and how large they are.
+
+    python -m benchmarks.real_networks [--width 64] [--only NAME] [-o FILE]
+
+K is the largest constant of a margin, of random weights, and says what the walk makes of depth: products of norms that
+nobody trained to be small. The error is what float64 may make of the logits of an input of norm 10.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+
+from auditor.methods.robustness import bound_model
+from benchmarks.architectures import ARCHITECTURES, SHAPE, made
+
+HEAD = "| network | parameters | layers in the bound | K | float64 error at norm 10 | seconds, one thread |"
+
+
+def row(name: str, width: int) -> str:
+    model = made(name, width=width)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    start = time.perf_counter()
+    bounds = bound_model(model, SHAPE)
+    seconds = time.perf_counter() - start
+    error = float(bounds.error.at(torch.tensor([10.0], dtype=torch.float64))[0])
+    return f"| {name} | {count:,} | {len(bounds.layers)} | {bounds.margins.max():.3g} | {error:.2g} | {seconds:.1f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--only", choices=ARCHITECTURES)
+    parser.add_argument("-o", "--output", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    lines = [HEAD, "|" + " --- |" * (HEAD.count("|") - 1)]
+    for name in [options.only] if options.only else ARCHITECTURES:
+        lines.append(row(name, options.width))
+        print(lines[-1], flush=True)
+    if options.output is not None:
+        options.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
