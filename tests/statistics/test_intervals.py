@@ -45,7 +45,7 @@ def test_difference_misses_no_more_often_than_it_says(m, n):
         chance = np.outer(binom.pmf(np.arange(m + 1), m, p), binom.pmf(np.arange(n + 1), n, q))
         above, below = chance[ends[..., 0] > p - q + 1e-9].sum(), chance[ends[..., 1] < p - q - 1e-9].sum()
         assert max(above, below) <= 0.05
-        if 0.2 <= min(p, q) and max(p, q) <= 0.8:
+        if min(p, q) >= 0.2 and max(p, q) <= 0.8:
             assert max(above, below) >= 0.01
 
 
