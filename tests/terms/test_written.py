@@ -60,7 +60,7 @@ DISTRIBUTIONS = (
     | st.builds(Uniform, NAME, st.floats(-9, 0), st.floats(1, 9), NATURAL, PLACE)
     | st.builds(Population, NAME, st.just(":9") | st.none(), PLACE)
 )
-ATTACKS = st.builds(Pgd, NATURAL, NATURAL, POSITIVE | st.none())
+ATTACKS = st.builds(Pgd, NATURAL, NATURAL, NATURAL, POSITIVE | st.none())
 KINDS: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "guarantee": (Guarantee, GUARANTEES),
     "region": (Region, REGIONS),
