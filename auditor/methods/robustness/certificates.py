@@ -29,8 +29,8 @@ SMALLEST = 1e-290
 BITS = 32
 """Sets that one word of a bit map stands for."""
 
-PAIRS = 1 << 18
-"""Entries of [rows, k, classes] held at once: 2 MiB a tensor, which stay in a processor's cache."""
+PAIRS = 1 << 16
+"""Entries of [rows, k, classes] held at once: 512 KiB a tensor, which stay in a processor's cache."""
 
 
 class Certificates(NamedTuple):
@@ -77,14 +77,18 @@ def certify(
     error = torch.as_tensor(0.0 if logits_error is None else logits_error, dtype=torch.float64, device=logits.device)
     error, constants = error.expand(len(logits)), margin_constants.to(logits.device)
     batch = max(1, PAIRS // (largest_set(guarantee, classes) * classes))
-    parts = [
-        _certified(
-            logits[rows].detach().double(), constants, epsilon, guarantee, None if labels is None else labels[rows],
-            error[rows], within,
-        )
-        for rows in (slice(start, start + batch) for start in range(0, max(1, len(logits)), batch))
-    ]  # fmt: skip
-    return Certificates(*(None if each[0] is None else torch.cat(each) for each in zip(*parts, strict=True)))  # pyright: ignore[reportArgumentType]
+    found: list[Tensor | None] = []
+    for start in range(0, max(1, len(logits)), batch):
+        rows = slice(start, start + batch)
+        own = None if labels is None else labels[rows]
+        part = _certified(logits[rows].detach().double(), constants, epsilon, guarantee, own, error[rows], within)
+        if not found:
+            # Filled in place: small results kept between large temporaries would leave memory in shreds.
+            found = [None if each is None else each.new_empty(len(logits), *each.shape[1:]) for each in part]
+        for whole, each in zip(found, part, strict=True):
+            if whole is not None and each is not None:
+                whole[rows] = each
+    return Certificates(*found)  # pyright: ignore[reportArgumentType]
 
 
 def _certified(
