@@ -65,7 +65,7 @@ def bound_network(*, model: Any, input_shape: tuple[int, ...], norm: Norm, arith
         return Refusal(error.what, error.remedy, getattr(error, "node", None))
 
 
-@op(version=1, stored=False)
+@op(version=2)
 def bound_margins(*, bounds: Bounds | Refusal) -> Bounds:
     """The bounds themselves. Raises Unsupported for a network without."""
     from auditor.errors import Unsupported
