@@ -189,7 +189,7 @@ def shares_needed(check: Check, rows: int) -> int | None:
     return needed if rows < needed else None
 
 
-@op(version=8)
+@op(version=9)
 def judge(
     *,
     check: CertifiedRobustness,

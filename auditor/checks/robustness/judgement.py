@@ -1,4 +1,4 @@
-"""From certificates and attacks to findings: the numbers, their intervals, and what they do and do not say."""
+"""From certificates and attacks to findings: the numbers, their intervals, the pictures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from auditor.checks.common.conclude import conclude
-from auditor.checks.robustness import pictures
+from auditor.checks.robustness import pictures, wording
 from auditor.records import EvidenceKind, Judgement
 from auditor.records.certificate import Claim, Proved
 from auditor.statistics import Interval, clopper_pearson
@@ -22,19 +22,6 @@ if TYPE_CHECKING:
     from auditor.methods.robustness import Bounds
     from auditor.records.certificate import NetworkProof
     from auditor.spec.check import Check
-
-
-ARITHMETIC = {
-    "real": "Arithmetic: real. The float64 evaluation error of the logits is subtracted from every margin.",
-    "float32": "Arithmetic: float32. From every margin is subtracted what float32 may take from it at the row and at "
-    "every neighbour within the radius, whatever the order of sums, fused or not.",
-}
-
-SERVING = {
-    "real": "Arithmetic on the device that serves the model, if not float64, is not covered.",
-    "float32": "Presumed of the device that serves the model: TF32, bfloat16 and autocast off, convolutions direct or "
-    "by im2col. Winograd and FFT, which cuDNN and NNPACK may choose, are not covered, nor can that be checked here.",
-}
 
 
 class Outcome(NamedTuple):
@@ -127,15 +114,15 @@ def certified_judgement(
         interval=interval,
         n=n,
         metrics=metrics,
-        summary=_certified_summary(check, counts, n, metrics, interval),
+        summary=wording.certified_summary(check, counts, n, metrics, interval),
         evidence=drawn.evidence,
         tables={"points": points, **drawn.tables},
         images=drawn.images,
-        rests_on=_rests_on(check),
-        limits=(*_certified_limits(check, counts, n), *_ceiling(check, metrics["vra_ceiling"])),
-        threat_model=f"any perturbation of {_ball(check)}",
-        opens_when=_opens(check, interval),
-        power=_power(check, n),
+        rests_on=wording.rests_on(check),
+        limits=(*wording.certified_limits(check, counts, n), *wording.ceiling_limit(check, metrics["vra_ceiling"])),
+        threat_model=f"any perturbation of {wording.ball(check)}",
+        opens_when=wording.opens_when(check, interval),
+        power=wording.power(check, n),
     )
     if not outcome.certified.any():
         return judgement
@@ -195,21 +182,23 @@ def attacked_judgement(
         interval=interval,
         n=n,
         metrics=metrics,
-        summary=_attacked_summary(check, counts, n),
+        summary=wording.attacked_summary(check, counts, n),
         evidence=drawn.evidence,
         tables={"points": points, **drawn.tables},
         images=drawn.images,
         threat_model=(
-            f"white box; perturbations of {_ball(check)}{_within(input_range)}; {_attack(check)}, "
-            "margin and cross-entropy ascents in turn, then that of each target; each success confirmed in float64"
+            f"white box; perturbations of {wording.ball(check)}{wording.within(input_range)}; "
+            f"{wording.attack_name(check)}, margin and cross-entropy ascents in turn, then that of each target; each "
+            "success confirmed in float64"
         ),
         rests_on=("Every flip counted is a concrete input on which the float64 forward pass gives another label.",),
         limits=(
             "A stronger attack may break more: the true robust accuracy lies at or below what is printed.",
-            f"Nothing about changes beyond {check.epsilon:g}, or of another kind than the {_norm(check)} ball.",
+            f"Nothing about changes beyond {check.epsilon:g}, or of another kind than the "
+            f"{wording.norm_name(check)} ball.",
         ),
-        opens_when=_opens(check, interval),
-        power=_power(check, n),
+        opens_when=wording.opens_when(check, interval),
+        power=wording.power(check, n),
     )
 
 
@@ -256,112 +245,3 @@ def _interval(
 
 def _kind(metric: str) -> EvidenceKind:
     return EvidenceKind.ATTACKED if metric == "accuracy_under_attack" else EvidenceKind.MEASURED
-
-
-def _certified_summary(
-    check: CertifiedRobustness, counts: dict[str, int], n: int, metrics: dict[str, Any], interval: Interval | None
-) -> str:
-    if not n:
-        return "No row satisfies the check's filter. Nothing was certified and nothing refuted."
-    proved, clean, standing = counts["vra"], counts["clean_accuracy"], counts["accuracy_under_attack"]
-    first = f"For {proved:,} of {n:,} rows {_promise(check)} under any perturbation of {_ball(check)}. "
-    second = f"{clean - standing:,} more are right until an attack breaks them, {standing - proved:,} are neither, "
-    second += f"{n - clean:,} are wrong without any perturbation."
-    if check.threshold.metric == "lipschitz_upper":
-        second = (
-            f"No margin changes by more than {metrics['lipschitz_upper']:.4g} per unit of input; "
-            f"a change of {metrics['lipschitz_lower']:.4g} was observed."
-        )
-    return first + second
-
-
-def _attacked_summary(check: AttackedRobustness, counts: dict[str, int], n: int) -> str:
-    if not n:
-        return "No row satisfies the check's filter. Nothing was attacked."
-    clean, standing = counts["clean_accuracy"], counts["accuracy_under_attack"]
-    return (
-        f"{_attack(check)} changed the label of {clean - standing:,} of the {clean:,} rows that were right, by moving "
-        f"the input at most {check.epsilon:g} in the {_norm(check)} norm. {standing:,} of {n:,} rows stayed right, "
-        "which does not prove that every attack fails on them."
-    )
-
-
-def _promise(check: CertifiedRobustness) -> str:
-    match check.guarantee:
-        case TopK(k=k):
-            return f"the label lies in a set of at most {k} highest classes that provably cannot change"
-        case Standard():
-            return "the label is right and provably cannot change"
-        case _:
-            return "the label lies in a set of acceptable confusions that provably cannot change"
-
-
-def _rests_on(check: CertifiedRobustness) -> tuple[str, ...]:
-    return (
-        "Lipschitz bounds recomputed from the weights alone in float64, each eigenvalue bound proved by a Cholesky "
-        "factorisation with its residual and rounding added; nothing else stored in the checkpoint is read.",
-        ARITHMETIC[check.arithmetic],
-        "No constant is assumed by the user.",
-    )
-
-
-def _certified_limits(check: CertifiedRobustness, counts: dict[str, int], n: int) -> tuple[str, ...]:
-    wrong = f"{(n - counts['clean_accuracy']) / n:.1%}".replace("%", "\u202f%") if n else "an unknown share"
-    limits = [
-        f"Nothing about changes larger than {check.epsilon:g} in the {_norm(check)} norm, or of another kind.",
-        f"A prediction may be certified and wrong: {wrong} of the rows are wrong without any perturbation.",
-        f"Undecided is not broken: {_attack(check)} failed on them; a stronger attack might not.",
-        SERVING[check.arithmetic],
-    ]
-    if check.norm == "linf":
-        limits.append(
-            "Layer by layer, bounds in the ℓ∞ norm are loose: far more rows may be robust than are certified."
-        )
-    return tuple(limits)
-
-
-def _ceiling(check: CertifiedRobustness, ceiling: float | None) -> tuple[str, ...]:
-    """What no classifier could do on these rows, where that is less than everything."""
-    if ceiling is None or ceiling == 1.0:
-        return ()
-    return (
-        f"No classifier can be certified right on more than {ceiling:.3f} of these rows: others lie within twice "
-        f"{check.epsilon:g} of a row whose label excludes theirs.",
-    )
-
-
-def _opens(check: Check, interval: Interval | None) -> str | None:
-    threshold = check.threshold
-    if interval is None:
-        return "the check has rows to decide on"
-    if threshold.at_least is not None and interval.low < threshold.at_least:
-        side = "lower" if check.claim == "population" else "proved"
-        return f"the {side} bound of {threshold.metric} rises from {interval.low:.3f} to {threshold.at_least:g}"
-    if threshold.at_most is not None and interval.high > threshold.at_most:
-        return f"the upper bound of {threshold.metric} falls from {interval.high:.3f} to {threshold.at_most:g}"
-    return None
-
-
-def _power(check: Check, n: int) -> str | None:
-    """What these rows could have shown at best."""
-    if check.claim == "sample" or not n or check.threshold.metric == "lipschitz_upper":
-        return None
-    best = clopper_pearson(n, n, confidence=check.confidence).low
-    return f"{n:,} rows, all on the right side, would put the bound at {best:.3f}."
-
-
-def _norm(check: Any) -> str:
-    return {"l2": "ℓ₂", "linf": "ℓ∞"}[check.norm]
-
-
-def _ball(check: Any) -> str:
-    return f"{_norm(check)} norm up to {check.epsilon:g}"
-
-
-def _within(input_range: tuple[float, float] | None) -> str:
-    return "" if input_range is None else f" within the input range [{input_range[0]:g}, {input_range[1]:g}]"
-
-
-def _attack(check: Any) -> str:
-    attack = check.attack
-    return f"PGD with {attack.steps} steps, {attack.restarts} restarts and {attack.targets} targets"
