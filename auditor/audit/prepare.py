@@ -78,7 +78,9 @@ def prepare(
     document = read_spec(spec)
     if model is not None and not model.is_file():
         what = "is a folder" if model.is_dir() else "does not exist"
-        raise ModelError(f"model file {model} {what}", remedy=f"train one: auditor train {spec} -o {model}")
+        trained = f"train one: auditor train {spec} -o {model}"
+        remedy = "give the file of the trained weights" if document.training is None else trained
+        raise ModelError(f"model file {model} {what}", remedy=remedy)
     on_disk = ModelOnDisk(document.model, model or ABSENT, document.path.parent, allow_unsafe)
     manifests = read_manifests(document)
     subject = subject_of(document, on_disk, manifests)

@@ -239,3 +239,11 @@ def test_an_unexpected_error_is_short_and_keeps_its_traceback(
 def test_today_is_the_day_of_the_audit(project: Project) -> None:
     assert project.run("check", "spec.yaml", "m.pt", "-o", "out", "-f", "json").code == 0
     assert project.results()["scope"]["as_of"] == dt.date.today().isoformat()
+
+
+def test_3_a_missing_model_is_trained_only_where_the_spec_says_how(project: Project) -> None:
+    ended = project.run("check", "spec.yaml", "absent.pt")
+    assert ended.code == 3
+    assert "give the file of the trained weights" in ended.err
+    project.edit(("\ngate:", "\ntraining: {epochs: 1}\ngate:"))
+    assert "auditor train spec.yaml -o absent.pt" in project.run("check", "spec.yaml", "absent.pt").err
