@@ -64,6 +64,8 @@ def verify(certificate: Path, weights: Path, model: Path | None = None) -> Verif
 
 def read(path: Path) -> Certificate:
     """The certificate at `path`. Raises RecordError where it is none, HashMismatch where its seal is broken."""
+    if not path.is_file():
+        raise RecordError(f"{path} does not exist", remedy="give a run that certified something, or its certificate")
     content = path.read_bytes()
     try:
         stated = Certificate.model_validate_json(content)

@@ -70,3 +70,10 @@ def test_nothing_certified_writes_no_certificate(project):
     assert (project.folder / "out" / "results.json").exists()
     assert not (project.folder / "out" / CERTIFICATE).exists()
     assert not (project.folder / "out" / WEIGHTS).exists()
+
+
+def test_a_run_without_a_certificate_is_told_so(run):
+    (run.folder / "empty").mkdir()
+    ended = run.run("verify", "empty")
+    assert ended.code == 3
+    assert "give a run that certified something" in ended.err
