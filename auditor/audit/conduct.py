@@ -21,6 +21,7 @@ from auditor.audit.scope import place, scope, spec_record
 from auditor.digest import digest
 from auditor.errors import RenderError
 from auditor.gate import judge
+from auditor.plan import require_present
 from auditor.records import Baseline, Finding, Results, Run, Verdict
 from auditor.run import Store
 from auditor.run.determinism import environment_record
@@ -80,6 +81,7 @@ def conduct(spec: Path, model: Path, options: Options, *, listeners: Iterable[Li
         allow_unsafe=options.allow_unsafe_load,
     )
     prepared.require_available()
+    require_present(prepared.devices)
     formats = wanted(options.formats, prepared.document.report.formats)
     as_of = options.as_of or dt.date.today()
     folder = options.out or default_folder(prepared.document.name, run_digest(prepared, as_of))

@@ -2,7 +2,7 @@
 
 from auditor.plan.builder import Builder, CommonOps
 from auditor.plan.compile import plan_checks
-from auditor.plan.machine import Environment, devices, environment
+from auditor.plan.machine import Environment, devices, environment, require_present
 from auditor.plan.op import Op, op
 from auditor.plan.plan import Missing, Plan, Undecided
 from auditor.plan.selection import select
@@ -23,5 +23,6 @@ __all__ = [
     "environment",
     "op",
     "plan_checks",
+    "require_present",
     "select",
 ]

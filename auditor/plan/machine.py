@@ -53,6 +53,22 @@ def devices(choice: str = "auto") -> tuple[str, ...]:
     return names
 
 
+def require_present(names: tuple[str, ...]) -> None:
+    """Raises UsageError where this machine lacks one of the devices; a plan for another machine needs none of them."""
+    if kind_of(names[0]) == "cpu":
+        return
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    absent = [name for name in names if int(name.partition(":")[2]) >= count]
+    if absent:
+        found = f"{count} CUDA device{'' if count == 1 else 's'} that torch can use"
+        raise UsageError(
+            f"--device {','.join(names)}: {', '.join(absent)} is not here; this machine has {found}",
+            remedy="use --device cpu, or look at `auditor doctor`",
+        )
+
+
 def kind_of(device: str) -> str:
     """ "cuda:1" -> "cuda"."""
     return device.partition(":")[0]

@@ -60,10 +60,12 @@ def train(
 
     import torch
 
-    from auditor.plan import devices
+    from auditor.plan import devices, require_present
     from auditor.run.determinism import deterministic
 
-    place = torch.device(devices(device)[0])
+    named = devices(device)
+    require_present(named)
+    place = torch.device(named[0])
     rows = rows_of(document, "train")
     with deterministic(str(place)), _seeded(seed):
         if section.recipe is None:

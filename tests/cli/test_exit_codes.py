@@ -62,6 +62,15 @@ def test_2_a_spec_with_errors_names_their_place(project: Project) -> None:
         assert "spec.yaml:18:" in ended.err
 
 
+@pytest.mark.parametrize("command", [("check", "spec.yaml", "m.pt"), ("train", "spec.yaml", "-o", "new.pt")])
+def test_2_a_device_that_is_not_here(project: Project, command: tuple[str, ...]) -> None:
+    project.edit(("\ngate:", "\ntraining: {epochs: 1}\ngate:"))
+    ended = project.run(*command, "--device", "cuda:99")
+    assert ended.code == 2
+    assert "cuda:99 is not here" in ended.err
+    assert not (project.folder / "reports").exists()
+
+
 def test_2_an_empty_selection_never_passes(project: Project) -> None:
     assert project.run("check", "spec.yaml", "m.pt", "-s", "name:nothing").code == 2
     assert project.run("check", "spec.yaml", "m.pt", "--exclude", "*").code == 2
