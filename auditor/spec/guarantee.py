@@ -10,7 +10,8 @@ from pydantic import AfterValidator, ValidationInfo
 from auditor import terms
 from auditor.spec.names import Declared, SetName
 from auditor.spec.problem import problem
-from auditor.terms import Standard, Tagged, TopK
+from auditor.tagged import Tagged
+from auditor.terms import Standard, TopK
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PositiveInt
 
-from auditor.terms import STRICT, Tagged
+from auditor.tagged import STRICT, Tagged
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraint
 from auditor.spec.check import Confidence
 from auditor.spec.problem import problem
 from auditor.spec.rows import Rows, SliceText, accepting_text
-from auditor.terms import tupled
+from auditor.tagged import tupled
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
+ModuleName = Annotated[str, StringConstraints(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
 Locator = Annotated[str, StringConstraints(pattern=r"^[^:]+(\.py)?:[A-Za-z_][A-Za-z0-9_.]*$")]
 
 
@@ -51,7 +52,11 @@ class Normalize(Section):
 
 
 class ModelSection(Section):
-    """What the weights belong to. ONNX files need no `architecture`."""
+    """What the weights belong to. ONNX files need no `architecture`.
+
+    `assumed`: Lipschitz constants in the ℓ₂ norm that the spec's author vouches for, by the names of the network's
+    modules. They count only where there is no bound of ours, and every finding that rests on one says so.
+    """
 
     architecture: Locator | None = None
     arguments: dict[str, Any] = {}
@@ -59,6 +64,7 @@ class ModelSection(Section):
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     normalize: Normalize | None = None
     decision: Literal["highest", "lowest"] = "highest"
+    assumed: dict[ModuleName, Annotated[float, Field(ge=0)]] = {}
     sha256: Sha256 | None = None
 
     @field_validator("classes")

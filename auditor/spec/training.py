@@ -19,7 +19,8 @@ from pydantic import (
 
 from auditor.spec.guarantee import Guarantee
 from auditor.spec.problem import problem
-from auditor.terms import STRICT, Norm, Standard, Tagged
+from auditor.tagged import STRICT, Tagged
+from auditor.terms import Norm, Standard
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]

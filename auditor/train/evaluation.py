@@ -30,7 +30,7 @@ def evaluate(
 
     from auditor.methods.robustness import bound_model
     from auditor.methods.training import GloRo
-    from auditor.terms import written
+    from auditor.tagged import written
     from auditor.train.subject import complete
 
     exact = complete(document, copy.deepcopy(model)).cpu().double().eval()

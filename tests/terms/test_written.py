@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from auditor.tagged import written
 from auditor.terms import (
     Affinity,
     AllOf,
@@ -31,7 +32,6 @@ from auditor.terms import (
     Standard,
     TopK,
     Uniform,
-    written,
 )
 
 NATURAL, NAME = st.integers(1, 50), st.text("abc_.:", min_size=1, max_size=5)

@@ -10,7 +10,8 @@ from pydantic import ConfigDict, Field, PositiveInt, model_validator
 from auditor.checks.influence.query import Quantity
 from auditor.spec.check import Budget, Require, Threshold, unknown_metric
 from auditor.spec.problem import problem
-from auditor.terms import AllOf, AnyOf, Border, Box, Features, Mask, Not, Region, written
+from auditor.tagged import written
+from auditor.terms import AllOf, AnyOf, Border, Box, Features, Mask, Not, Region
 
 METRICS = {
     "mass": "share of the influence that lies inside the region",

@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt
 
 from auditor.spec.check import Check
 from auditor.spec.rows import Rows
-from auditor.terms import STRICT, Tagged
+from auditor.tagged import STRICT, Tagged
 
 Share = Annotated[float, Field(gt=0, le=1)]
 

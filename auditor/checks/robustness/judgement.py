@@ -10,7 +10,8 @@ from auditor.checks.robustness import pictures, wording
 from auditor.records import EvidenceKind, Judgement
 from auditor.records.certificate import Claim, Proved
 from auditor.statistics import Interval, clopper_pearson
-from auditor.terms import Affinity, Standard, TopK, written
+from auditor.tagged import written
+from auditor.terms import Affinity, Standard, TopK
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,7 +119,8 @@ def certified_judgement(
         evidence=drawn.evidence,
         tables={"points": points, **drawn.tables},
         images=drawn.images,
-        rests_on=wording.rests_on(check),
+        rests_on=wording.rests_on(check, bounds),
+        assumed=wording.assumed(bounds.assumed),
         limits=(*wording.certified_limits(check, counts, n), *wording.ceiling_limit(check, metrics["vra_ceiling"])),
         threat_model=f"any perturbation of {wording.ball(check)}",
         opens_when=wording.opens_when(check, interval),
