@@ -11,6 +11,7 @@
     ├── HashMismatch        3    a file is not the one the spec or the run pins
     ├── Unsupported         –    an operation no bound is known for; becomes a finding with status error
     ├── CertificateBroken   –    an attack flipped a certified point: our own mistake, stops the audit
+    ├── AssumptionBroken    –    inputs were found that refute a constant the user vouched for
     ├── OutOfTime           –    the time budget ended a task on its way; its checks become inconclusive
     ├── TaskFailed          –    a task of the graph failed; becomes findings with status error
     ├── RecordError         3    a results file or store entry cannot be read
@@ -142,6 +143,12 @@ class CertificateBroken(AuditorError):
     ):
         super().__init__(what, remedy=remedy, code=code)
         self.witness = dict(witness or {})
+
+
+class AssumptionBroken(AuditorError):
+    """Two inputs change more than a constant allows that the user vouched for."""
+
+    code = "assumption-broken"
 
 
 class OutOfTime(AuditorError):

@@ -1,7 +1,8 @@
 """Plan and run one check on a model and arrays in memory, through the real builder, scheduler and a temporary store.
 
     run_check(check, *, model, x, y, classes=None, train=None, auxiliary=None, sources=None, attributes=None,
-              input_range=None, sets=None, training=None, feature_names=None, store=None, jobs=1) -> Judgement
+              input_range=None, sets=None, training=None, feature_names=None, assumed=None, store=None,
+              jobs=1) -> Judgement
 
 `check` is an instance (`make_check(CertifiedRobustness, "epsilon: 0.1\\nrequire: {metric: vra, at_least: 0.5}")` reads
 one from YAML); an absent `over` becomes the source `test`, which is `(x, y)`. `train` and `auxiliary` are pairs like
@@ -93,6 +94,7 @@ def make_subject(
     sets: Mapping[str, Sequence[Sequence[Any]]] | None = None,
     training: Mapping[str, Any] | None = None,
     feature_names: Sequence[str] | None = None,
+    assumed: Mapping[str, float] | None = None,
 ) -> Subject:
     """A subject of arrays and a module. Class names default to "0", "1", ...; `attributes` belong to `test`."""
     data = {"test": ArraySource(_array(x, np.float32), _array(y, np.int64), dict(attributes or {}))}
@@ -114,6 +116,7 @@ def make_subject(
         sets={name: _indices(collection, names) for name, collection in (sets or {}).items()},
         training=training,
         feature_names=None if feature_names is None else tuple(feature_names),
+        assumed=dict(assumed or {}),
     )
 
 

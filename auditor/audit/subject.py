@@ -74,4 +74,5 @@ def subject_of(document: Document, model: ModelOnDisk, manifests: Mapping[str, M
         sets=sets,
         feature_names=next((found.feature_names for found in manifests.values() if found.feature_names), None),
         training=None if training is None else training.model_dump(mode="json", exclude_none=True, by_alias=True),
+        assumed=document.model.assumed,
     )

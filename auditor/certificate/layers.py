@@ -41,13 +41,16 @@ GELU = {"none": 0.5 * (1 + math.erf(1.0)) + math.exp(-1.0) / math.sqrt(math.pi),
 
 
 def proved(layer: LayerProof, tensors: Mapping[str, np.ndarray], norm: Norm) -> bool | None:
-    """Whether `layer` is proved to stretch no distance in `norm` by more than it states, up to `TOLERANCE`.
+    """Whether `layer` is proved to stretch no distance in `norm` by more than it states, up to `TOLERANCE`; for an
+    assumed constant, whether that implies it.
 
     None where no proof is known here for its kind. Raises KeyError for a missing tensor or option.
     """
     limit = layer.lipschitz_upper * (1 + TOLERANCE)
     if math.isnan(limit) or math.isinf(limit):
         return limit > 0
+    if layer.assumed is not None:
+        return layer.assumed * (1.0 if norm == "l2" else math.sqrt(math.prod(layer.input_shape))) <= limit
     if layer.kind in ONES:
         return limit >= 1.0
     if layer.kind in SLOPES:

@@ -19,13 +19,15 @@ from auditor.records.certificate import Certificate, NetworkProof
 
 class Verification(NamedTuple):
     """`layers`: how many bounds were proved again. `refuted`: what is stated and could not be proved; `unverified`:
-    what no proof is known for here. The certificate stands where both are empty.
+    what no proof is known for here. The certificate stands where both are empty, on the constants of `assumed`, which
+    are the user's word.
     """
 
     certificate: Certificate
     layers: int
     refuted: tuple[str, ...]
     unverified: tuple[str, ...]
+    assumed: tuple[str, ...] = ()
 
     @property
     def stands(self) -> bool:
@@ -48,18 +50,20 @@ def verify(certificate: Path, weights: Path, model: Path | None = None) -> Verif
     tensors = _tensors(weights, stated)
     refuted: list[str] = []
     unverified: list[str] = []
+    assumed: list[str] = []
     count = 0
     for proof in stated.proofs:
         within = "" if len(stated.proofs) == 1 else f"{proof.norm}: "
-        found, known = _layers(proof, tensors)
-        count += len(proof.layers) - len(found) - len(known)
-        refuted += [within + text for text in (*found, *_walk(proof, tensors))]
-        unverified += [within + text for text in known]
+        found = _layers(proof, tensors)
+        count += len(proof.layers) - sum(map(len, found))
+        refuted += [within + text for text in (*found.refuted, *_walk(proof, tensors))]
+        unverified += [within + text for text in found.unverified]
+        assumed += [within + text for text in found.assumed]
     held = {proof.norm for proof in stated.proofs}
     refuted += [
         f"{claim.check}: rests on no proof in {claim.norm}" for claim in stated.claims if claim.norm not in held
     ]
-    return Verification(stated, count, tuple(refuted), tuple(unverified))
+    return Verification(stated, count, tuple(refuted), tuple(unverified), tuple(assumed))
 
 
 def read(path: Path) -> Certificate:
@@ -93,8 +97,16 @@ def _tensors(path: Path, stated: Certificate) -> dict[str, np.ndarray]:
         raise DataError(f"weights {path} cannot be read: {error}") from None
 
 
-def _layers(proof: NetworkProof, tensors: Mapping[str, np.ndarray]) -> tuple[list[str], list[str]]:
-    refuted, unverified = [], []
+class _Found(NamedTuple):
+    """One sentence a layer that was not proved again."""
+
+    refuted: list[str]
+    unverified: list[str]
+    assumed: list[str]
+
+
+def _layers(proof: NetworkProof, tensors: Mapping[str, np.ndarray]) -> _Found:
+    refuted, unverified, assumed = found = _Found([], [], [])
     for layer in proof.layers:
         subject = f"{layer.name} ({layer.kind})"
         try:
@@ -106,7 +118,9 @@ def _layers(proof: NetworkProof, tensors: Mapping[str, np.ndarray]) -> tuple[lis
             unverified.append(f"{subject}: no proof is known here for this kind of layer")
         elif not verdict:
             refuted.append(f"{subject}: {layer.lipschitz_upper:.9g} could not be proved")
-    return refuted, unverified
+        elif layer.assumed is not None:
+            assumed.append(f"{subject}: its constant {layer.assumed:g} is the user's word")
+    return found
 
 
 def _walk(proof: NetworkProof, tensors: Mapping[str, np.ndarray]) -> list[str]:

@@ -70,6 +70,10 @@ ERRORS = {
         "of the run: the audit stops, the checks concerned end in an error, and the witness is kept. Please "
         "report it."
     ),
+    "assumption-broken": (
+        "Two inputs were found between which the model changes more than it could if every constant under the spec's "
+        "model.assumed were true. So one of them is too small, and what was certified with it is worth nothing."
+    ),
     "out-of-time": (
         "The time budget ran out while a task was on its way. Its checks are inconclusive; what had finished is in the "
         "store, so another run goes on from there."

@@ -10,22 +10,24 @@ from auditor.cli import options
 from auditor.cli.lazy import CONTEXT
 from auditor.cli.terminal import bold, dim, say
 
-REFUTED = 1
+NOT_PROVED = 1
 
 
 @click.command(context_settings=CONTEXT)
 @click.argument("certificate", type=options.RUN)
 @click.argument("weights", type=options.RUN, required=False)
 @click.option("--model", type=options.RUN, metavar="FILE", help="Also hold the audited model file against its hash.")
-def verify(certificate: Path, weights: Path | None, model: Path | None) -> int:
+@click.option("--accept-assumed", is_flag=True, help="Let it stand on constants that the user vouches for.")
+def verify(certificate: Path, weights: Path | None, model: Path | None, accept_assumed: bool) -> int:
     """Prove again what CERTIFICATE states of WEIGHTS, with NumPy and rational numbers alone.
 
     CERTIFICATE is a run's folder or its certificate.json; WEIGHTS its weights.safetensors, by default the file beside
     the certificate. Proved are every layer's bound and the constants that follow for the margins between classes. That
     the layers are those of the model, what its logits are and how exactly they were computed is the run's word.
 
-    Exit 1 if a statement could not be proved or a layer's kind is not known here, 3 if a file is missing, broken,
-    changed or another than the certificate speaks of.
+    Exit 1 if a statement could not be proved, a layer's kind is not known here, or the certificate rests on a constant
+    that is assumed and --accept-assumed is not given; 3 if a file is missing, broken, changed or another than the
+    certificate speaks of.
     """
     from auditor.certificate.verify import verify as prove
     from auditor.certificate.writing import CERTIFICATE, WEIGHTS
@@ -36,15 +38,21 @@ def verify(certificate: Path, weights: Path | None, model: Path | None) -> int:
         say(f"{click.style('not proved:', fg='red', bold=True)} {text}")
     for text in found.unverified:
         say(f"{click.style('not verified:', fg='yellow', bold=True)} {text}")
+    for text in found.assumed:
+        say(f"{click.style('assumed:', fg='yellow', bold=True)} {text}")
     for claim in found.certificate.claims:
         share = f"{claim.certified:,} of {claim.rows:,} rows certified within {claim.epsilon:g} ({claim.norm})"
         say(f"{bold(claim.check)}  {share}, {claim.vra:,} of them right")
     layers = f"{found.layers} layer bound{'' if found.layers == 1 else 's'}"
-    if found.stands:
-        say(f"{click.style('proved again:', fg='green', bold=True)} {layers} and the constants of the margins")
+    if found.stands and (accept_assumed or not found.assumed):
+        given = ", given what is assumed" if found.assumed else ""
+        say(f"{click.style('proved again:', fg='green', bold=True)} {layers} and the constants of the margins{given}")
         say(
             dim("the run's word: that the layers are the model's, the rows' logits, and how exactly they were computed")
         )
         return 0
-    say(f"{layers} proved again; the certificate does not stand")
-    return REFUTED
+    if found.stands:
+        say(f"{layers} proved again; the certificate stands only on what is assumed (--accept-assumed takes it)")
+    else:
+        say(f"{layers} proved again; the certificate does not stand")
+    return NOT_PROVED

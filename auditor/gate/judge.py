@@ -10,7 +10,7 @@ from auditor.errors import UsageError
 from auditor.gate.baseline import compare
 from auditor.gate.exit_code import Exit, worst
 from auditor.gate.waivers import Waiver, apply
-from auditor.gate.wording import distinguishing, number, sentence
+from auditor.gate.wording import distinguishing, number, sentence, unproved
 from auditor.records import Baseline, Change, Finding, Reason, Results, Status, Verdict
 
 
@@ -74,7 +74,12 @@ def judge(
         status="blocked" if blocking else "passed",
         exit_code=int(worst(objection.code for objection in blocking)),
         reasons=tuple(Reason(check=item.check, status=item.status, text=item.text) for item in blocking),
-        warnings=(*warnings, *applied.warnings, *_unspoken(applied.findings, chosen, changes)),
+        warnings=(
+            *warnings,
+            *applied.warnings,
+            *_conditional(applied.findings),
+            *_unspoken(applied.findings, chosen, changes),
+        ),
     )
     return applied.findings, verdict, comparison
 
@@ -98,6 +103,7 @@ def _stands(finding: Finding, block_on: set[str]) -> bool:
 
 def _standing(finding: Finding, refused: str | None) -> _Objection:
     text = sentence(finding) + (f" {refused[0].upper()}{refused[1:]}." if refused else "")
+    text = f"{text} {unproved(finding)}".rstrip()
     code = Exit.ERRORS if finding.status in (Status.ERROR, Status.SKIPPED) else Exit.BLOCKED
     return _Objection(finding.check, finding.severity, finding.status.value, text, code)
 
@@ -109,6 +115,13 @@ def _regression(finding: Finding, change: Change, tolerance: float) -> _Objectio
     by = number(worse, distinguishing(worse, tolerance))
     text = f"Regressed: {finding.metric} was {moved}, worse by {by} where {number(tolerance)} is allowed."
     return _Objection(finding.check, finding.severity, "regression", text, Exit.BLOCKED)
+
+
+def _conditional(findings: Sequence[Finding]) -> Iterator[str]:
+    """What passes on a user's word: the reasons of those that do not say so themselves."""
+    for finding in findings:
+        if finding.status is Status.PASS and finding.assumed:
+            yield f"{finding.check} passes on an assumption. {unproved(finding)}"
 
 
 def _unspoken(findings: Sequence[Finding], left_out: frozenset[str], changes: Mapping[str, Change]) -> Iterator[str]:

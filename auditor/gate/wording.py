@@ -29,6 +29,11 @@ def sentence(finding: Finding) -> str:
     return _ended(f"{head}: {', '.join(part for part in parts if part)}")
 
 
+def unproved(finding: Finding) -> str:
+    """What a finding rests on by a user's word, as a sentence; empty where there is nothing of the kind."""
+    return f"Assumed, not checked: {_ended('; '.join(finding.assumed))}" if finding.assumed else ""
+
+
 def measured(finding: Finding) -> str:
     """ "0.702 in [0.681, 0.741]", the interval left out where there is none or it is one point."""
     low, high = finding.interval or (None, None)

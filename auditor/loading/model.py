@@ -51,12 +51,23 @@ def load_model(
         normalize=None if normalize is None else Normalize(*_mean_std(normalize), shape),
         decide=None,
     )
+    for name in getattr(section, "assumed", {}):
+        _check_named(model, name)
     width = check_output(model, section, path.name)
     if width == 1 and len(model.classes) == 2:
         model.decide = ZeroFirst() if section.decision == "highest" else nn.Sequential(Negate(), ZeroFirst())
     elif section.decision == "lowest":
         model.decide = Negate()
     return model.to(device)
+
+
+def _check_named(model: AuditedModel, name: str) -> None:
+    """Raises ModelError unless the network has a module of that name, of which `model.assumed` states a constant."""
+    try:
+        model.layer(name)
+    except ModelError as error:
+        remedy = error.remedy or "name the module as the architecture does, parts joined by dots"
+        raise ModelError(f"model.assumed: {error.what}", remedy=remedy, code=error.code) from None
 
 
 def check_output(model: AuditedModel, section: Any, subject: str) -> int:

@@ -61,6 +61,10 @@ class Builder:
     def feature_names(self) -> tuple[str, ...] | None:
         return self.subject.feature_names
 
+    @property
+    def assumed(self) -> dict[str, float]:
+        return dict(self.subject.assumed)
+
     def class_index(self, name: str) -> int:
         return self.classes.index(name)
 

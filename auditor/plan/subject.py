@@ -53,7 +53,8 @@ class Source(Protocol):
 @dataclass(frozen=True)
 class Subject:
     """Everything `Builder` may speak about. `sets` are collections of class sets, by class index;
-    `feature_names` those of a flat input's columns, of a one-hot group as `name=value`."""
+    `feature_names` those of a flat input's columns, of a one-hot group as `name=value`; `assumed` the ℓ₂ Lipschitz
+    constants that the spec's author vouches for, by the network's modules."""
 
     classes: tuple[str, ...]
     input_shape: tuple[int, ...]
@@ -63,3 +64,4 @@ class Subject:
     sets: Mapping[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
     training: Mapping[str, Any] | None = None
     feature_names: tuple[str, ...] | None = None
+    assumed: Mapping[str, float] = field(default_factory=dict)

@@ -25,7 +25,8 @@ class LayerProof(Record):
     convolution, transposed convolution, scale, selection, total, average pooling, adaptive average pooling, max
     pooling, sum, concatenation (1 for these two: the walk counts what they join), or the name of a fixed function.
     `options`: its geometry. `weight` names a tensor whose entries are right up to a relative `entry_error`, and the map
-    they make, besides, up to `slack`. Shapes are without the batch.
+    they make, besides, up to `slack`. `assumed`: the constant in the 2-norm that the user vouches for, of a layer whose
+    bound nobody proved. Shapes are without the batch.
     """
 
     name: str
@@ -37,6 +38,7 @@ class LayerProof(Record):
     entry_error: float = 0.0
     slack: float = 0.0
     options: dict[str, Any] = {}
+    assumed: float | None = None
     lipschitz_upper: Number
 
 

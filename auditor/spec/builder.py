@@ -45,6 +45,13 @@ class Builder(Protocol):
         """Names of a flat input's columns, those of a one-hot group as `name=value`; None where they have none."""
         ...
 
+    @property
+    def assumed(self) -> dict[str, float]:
+        """Lipschitz constants in the ℓ₂ norm that the spec's author vouches for, by the names of the network's
+        modules.
+        """
+        ...
+
     def class_index(self, name: str) -> int:
         """Index of a class by its name (the spec has checked that it exists)."""
         ...

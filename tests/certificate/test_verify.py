@@ -188,6 +188,20 @@ def test_an_unknown_kind_is_listed_and_keeps_the_certificate_from_standing(tmp_p
     assert not found.stands
 
 
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_what_is_assumed_is_told_apart_from_what_is_proved(tmp_path, norm):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 5), nn.LayerNorm(5), nn.Linear(5, 3)).eval()
+    proof, tensors = network_proof(model, (6,), norm, bound_model(model, (6,), norm, assumed={"1": 7.5}))
+    found = verify(*write(tmp_path, proof, tensors))
+    assert found.stands
+    assert found.layers == 2
+    assert found.assumed == ("1 (LayerNorm): its constant 7.5 is the user's word",)
+    less = proof.layers[1].model_copy(update={"lipschitz_upper": proof.layers[1].lipschitz_upper * (1 - 1e-6)})
+    layers = (proof.layers[0], less, proof.layers[2])
+    assert verify(*write(tmp_path, proof.model_copy(update={"layers": layers}), tensors)).refuted
+
+
 def test_a_lie_under_a_fresh_seal_is_refuted(tmp_path):
     """Shapes that do not fit, a dropped layer, a layer that takes a later one's value, a claim without a proof."""
     proof, tensors = prove(convolutional)

@@ -77,3 +77,47 @@ def test_a_run_without_a_certificate_is_told_so(run):
     ended = run.run("verify", "empty")
     assert ended.code == 3
     assert "give a run that certified something" in ended.err
+
+
+SOFT = ("architecture: model.py:build\n", "architecture: model.py:build\n  arguments: {soft: true}\n")
+"""With an operation between the two layers that no bound is known for: it stretches nothing by more than 16."""
+
+
+def soft(project, constants):
+    """An audit of the network with that operation, `constants` being what the spec assumes."""
+    project.add_check(CERTIFIED.format(epsilon=0.00001))
+    project.edit(SOFT, ("  input: {", f"  assumed: {constants}\n  input: {{"))
+    return project.run("check", "spec.yaml", "soft.pt", "-o", "out", "-f", "json", "--select", "name:robust/certified")
+
+
+def test_an_assumed_constant_is_named_from_the_spec_to_the_proof(project):
+    ended = soft(project, '{"1": 16}')
+    assert ended.code == 0
+    (finding,) = [each for each in project.results()["findings"] if each["check"] == "robust/certified"]
+    assert finding["assumed"] == ["the constant 16 of `1`, which is the user's word"]
+    assert "robust/certified passes on an assumption" in " ".join(ended.out.split())
+    proved = project.run("verify", "out")
+    assert proved.code == 1
+    assert "assumed: network.1 (Fold): its constant 16 is the user's word" in proved.out
+    assert "--accept-assumed" in proved.out
+    given = project.run("verify", "out", "--accept-assumed")
+    assert given.code == 0
+    assert "given what is assumed" in given.out
+
+
+def test_without_a_constant_the_error_names_the_key_that_would_take_it(project):
+    project.add_check(CERTIFIED.format(epsilon=0.00001))
+    project.edit(SOFT)
+    ended = project.run("check", "spec.yaml", "soft.pt", "-o", "out", "-f", "json", "--select", "name:robust/certified")
+    assert ended.code == 4
+    (finding,) = [each for each in project.results()["findings"] if each["check"] == "robust/certified"]
+    assert "cumsum" in finding["reason"]
+    assert "model.assumed" in finding["opens_when"]
+    assert "method: smoothing" in finding["opens_when"]
+
+
+def test_a_constant_of_no_module_ends_with_3_and_the_name_that_was_meant(project):
+    ended = soft(project, '{"11": 16}')
+    assert ended.code == 3
+    assert "model.assumed" in ended.err
+    assert "did you mean" in ended.err

@@ -19,6 +19,9 @@ from auditor.records import EvidenceKind, Finding, ModelRecord, Results, SpecRec
 TODAY = dt.date(2026, 11, 24)
 
 
+ASSUMED = ("the constant 2.5 of `features.attention`, which is the user's word",)
+
+
 @dataclass
 class Waiver:
     check: str = "a"
@@ -311,3 +314,12 @@ def test_precedence_of_exit_codes() -> None:
     for position, code in enumerate(order):
         assert worst(order[position:]) == code
     assert worst([]) is Exit.PASSED
+
+
+@pytest.mark.parametrize("status", ["pass", "fail", "inconclusive"])
+def test_whoever_reads_why_reads_what_is_assumed(status: str) -> None:
+    _, verdict, _ = judge([finding(status, assumed=ASSUMED)], Spec(), as_of=TODAY)
+    said = verdict.warnings if status == "pass" else [reason.text for reason in verdict.reasons]
+    assert any("Assumed, not checked: the constant 2.5 of `features.attention`" in text for text in said)
+    _, clean, _ = judge([finding(status)], Spec(), as_of=TODAY)
+    assert not any("Assumed" in text for text in (*clean.warnings, *(reason.text for reason in clean.reasons)))

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from auditor.checks.robustness.certifying import Refusal, plan_bounds
-from auditor.errors import CertificateBroken
+from auditor.checks.robustness.wording import assumed
+from auditor.errors import AssumptionBroken, CertificateBroken
 from auditor.plan.op import op
 from auditor.spec.builder import Builder, Ref
 from auditor.spec.rows import Rows, Where
@@ -112,7 +113,8 @@ def _proved(scores: Tensor, inputs: Tensor, bounds: Bounds | Refusal, epsilon: f
 
     from auditor.methods.robustness import certify
 
-    if isinstance(bounds, Refusal):
+    if isinstance(bounds, Refusal) or bounds.assumed:
+        # A user's word spares nothing: the attack is what may refute it.
         return torch.zeros(len(scores), dtype=torch.bool)
     error = bounds.error.at(inputs.flatten(1).double().norm(dim=1))
     radii = certify(scores, bounds.margins, epsilon, TopK(k), logits_error=error).radii[:, k - 1]
@@ -143,15 +145,22 @@ def _gathered(chosen: tuple[Tensor, ...], hits: list[Adversarial], scores: Tenso
     return Adversarial(found, distance, predicted, points[found])
 
 
-@op(version=1)
+@op(version=2)
 def confront(
-    *, certified: CertifiedRows, attacks: tuple[Adversarial, ...], inputs: Tensor, rows: Tensor, index: Tensor
+    *,
+    certified: CertifiedRows,
+    attacks: tuple[Adversarial, ...],
+    inputs: Tensor,
+    rows: Tensor,
+    index: Tensor,
+    bounds: Bounds,
 ) -> Tensor:
     """The smallest radius at which each row is known to break its guarantee [rows], float64; 0 lost already, infinite
     if no attack succeeded.
 
     `attacks[k - 1]` went for F^k. A row is broken once every admissible F^k that holds its label has been changed.
-    Raises CertificateBroken, which carries the witness, if an attack succeeded within a certified radius.
+    Raises CertificateBroken, which carries the witness, if an attack succeeded within a certified radius; where that
+    rests on constants that the user vouched for AssumptionBroken.
     """
     import torch
 
@@ -159,21 +168,41 @@ def confront(
     for size, attack in enumerate(attacks, start=1):
         flipped = (attack.found & (attack.distance <= certified.certificates.radii[:, size - 1])).nonzero().flatten()
         if len(flipped):
-            _stop(int(flipped[0]), size, certified, attack, inputs, rows, index)
+            _stop(int(flipped[0]), size, certified, attack, inputs, rows, index, bounds)
         holds = certified.certificates.admissible[:, size - 1] & (certified.rank < size)
         broken_at = torch.where(holds, torch.maximum(broken_at, attack.distance), broken_at)
     return broken_at
 
 
+def refute_assumed(bounds: Bounds, found: str) -> None:
+    """Raises AssumptionBroken where what contradicts a bound may be due to the user's word."""
+    if bounds.assumed:
+        raise AssumptionBroken(
+            f"{found}. That rests on {'; '.join(assumed(bounds.assumed))}",
+            remedy="state a constant that is true under model.assumed, or name `method: smoothing` in the check",
+        )
+
+
 def _stop(
-    row: int, size: int, certified: CertifiedRows, attack: Adversarial, inputs: Tensor, rows: Tensor, index: Tensor
+    row: int,
+    size: int,
+    certified: CertifiedRows,
+    attack: Adversarial,
+    inputs: Tensor,
+    rows: Tensor,
+    index: Tensor,
+    bounds: Bounds,
 ) -> None:
     number = int(index[rows[row]])
     point = attack.points[int(attack.found[:row].sum())]
     radius, distance = float(certified.certificates.radii[row, size - 1]), float(attack.distance[row])
-    raise CertificateBroken(
+    found = (
         f"row {number}: the {size} highest classes are certified up to {radius:.6g}, yet change at distance "
-        f"{distance:.6g}",
+        f"{distance:.6g}"
+    )
+    refute_assumed(bounds, found)
+    raise CertificateBroken(
+        found,
         witness={"input": inputs[rows[row]].cpu().numpy(), "adversarial": point.cpu().numpy()},
         remedy="this is a mistake in auditor: report it with the witness, and use no certificate of this run",
     )

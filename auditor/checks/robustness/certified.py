@@ -139,7 +139,9 @@ class CertifiedRobustness(Check):
             check=self,
             guarantee=guarantee,
             certified=certified,
-            broken_at=build.add(confront, certified=certified, attacks=attacks, inputs=inputs, rows=rows, index=index),
+            broken_at=build.add(
+                confront, certified=certified, attacks=attacks, inputs=inputs, rows=rows, index=index, bounds=bounds
+            ),
             bounds=bounds,
             proof=build.add(state_proof, model=model, input_shape=build.input_shape, norm=self.norm, bounds=bounds),
             lipschitz_lower=build.add(

@@ -21,6 +21,9 @@ PROBED = 16
 
 TILES = 6
 
+NETWORK = "network."
+"""What the names of the spec's network begin with in the audited model."""
+
 
 class CertifiedRows(NamedTuple):
     """One entry a selected row. `rank`: how many classes score above the label, 0 where it is predicted."""
@@ -49,20 +52,42 @@ class Refusal(NamedTuple):
 def plan_bounds(build: Builder, *, norm: Norm, arithmetic: Arithmetic = "real") -> Ref[Bounds | Refusal]:
     """The bounds of the model: one task for all checks that prove or attack in `norm`."""
     return build.add(
-        bound_network, model=build.model(), input_shape=build.input_shape, norm=norm, arithmetic=arithmetic
+        bound_network,
+        model=build.model(),
+        input_shape=build.input_shape,
+        norm=norm,
+        arithmetic=arithmetic,
+        assumed=build.assumed,
     )
 
 
-@op(version=3, device=True)
-def bound_network(*, model: Any, input_shape: tuple[int, ...], norm: Norm, arithmetic: Arithmetic) -> Bounds | Refusal:
-    """Lipschitz constants of every margin, never below the truth, or why there are none."""
+@op(version=4, device=True)
+def bound_network(
+    *, model: Any, input_shape: tuple[int, ...], norm: Norm, arithmetic: Arithmetic, assumed: dict[str, float]
+) -> Bounds | Refusal:
+    """Lipschitz constants of every margin, never below the truth, or why there are none.
+
+    `assumed`: constants that the user vouches for, by the names of the network's modules.
+    """
     from auditor.errors import NotAvailable, Unsupported
     from auditor.methods.robustness import bound_model
 
+    stated = {f"{NETWORK}{name}": constant for name, constant in assumed.items()}
     try:
-        return bound_model(model, input_shape, norm, arithmetic=arithmetic)
+        return bound_model(model, input_shape, norm, arithmetic=arithmetic, assumed=stated)
     except (NotAvailable, Unsupported) as error:
-        return Refusal(error.what, error.remedy, getattr(error, "node", None))
+        node = getattr(error, "node", None)
+        return Refusal(error.what, _remedy(error.remedy, node, model, arithmetic), node)
+
+
+def _remedy(remedy: str | None, node: str | None, model: Any, arithmetic: Arithmetic) -> str | None:
+    """The remedy, and where the spec has room for the constant of what has no bound."""
+    if node in (None, "model", type(model).__name__) or arithmetic != "real":
+        return remedy
+    whole = node.startswith(NETWORK) and node in dict(model.named_modules())
+    key = f".{node.removeprefix(NETWORK)}" if whole else " under the name of the module it is in"
+    smoothing = "" if "smoothing" in (remedy or "") else ", or name `method: smoothing` in the check"
+    return f"{remedy or 'use another layer'}{smoothing}; if you vouch for its constant, state it: model.assumed{key}"
 
 
 @op(version=2)
@@ -82,7 +107,8 @@ def evaluate_float32(*, model: Any, inputs: Tensor, rows: Tensor, bounds: Bounds
     from auditor.methods.robustness.graph import network
 
     chosen = inputs[rows]
-    return float32_logits(Float32Pass(network(model, tuple(chosen.shape[1:])), bounds), chosen, device=device)
+    graph = network(model, tuple(chosen.shape[1:]), bounds.assumed)
+    return float32_logits(Float32Pass(graph, bounds), chosen, device=device)
 
 
 @op(version=4)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, PositiveInt, model_validator
 
+from auditor.checks.robustness.attacking import refute_assumed
 from auditor.checks.robustness.certified import norm_text
 from auditor.checks.robustness.certifying import bound_margins, plan_bounds
+from auditor.checks.robustness.wording import assumed
 from auditor.plan.op import op
 from auditor.records import Judgement
 from auditor.spec.builder import Builder, Ref
@@ -163,7 +165,8 @@ def bracket_margins(
 ) -> Tensor:
     """The largest slope found of each margin f_j − f_i [classes, classes], float64, never above its true constant.
 
-    Raises CertificateBroken, with the pair as witness, if one is steeper than the bound on it.
+    Raises CertificateBroken, with the pair as witness, if one is steeper than the bound on it, AssumptionBroken where
+    the bound rests on the user's word.
     """
     import torch
 
@@ -189,9 +192,13 @@ def _confront(slopes: Tensor, bounds: Bounds, pair: Steepest, norm: Norm) -> Non
     if not len(steep):
         return
     j, i = steep[0].tolist()
-    raise CertificateBroken(
+    found = (
         f"the margin of class {j} over class {i} changes by {float(slopes[j, i]):.9g} per unit of {norm_text(norm)} "
-        f"norm between two inputs, and was proved to change by at most {float(bounds.margins[j, i]):.9g}",
+        f"norm between two inputs, and was proved to change by at most {float(bounds.margins[j, i]):.9g}"
+    )
+    refute_assumed(bounds, found)
+    raise CertificateBroken(
+        found,
         witness={"first": pair.first[0].cpu().numpy(), "second": pair.second[0].cpu().numpy()},
         remedy="this is a mistake in auditor: report it with the witness, and use no certificate of this run",
     )
@@ -217,4 +224,5 @@ def judge(
         near=None if near is None else near.numpy(),
         index=index[rows].numpy(),
         classes=classes,
+        assumed=assumed(bounds.assumed),
     )

@@ -29,6 +29,7 @@ def lipschitz_judgement(
     near: np.ndarray | None,
     index: np.ndarray,
     classes: tuple[str, ...],
+    assumed: tuple[str, ...] = (),
 ) -> Judgement:
     """`upper`, `lower` [classes, classes]: proved and reached, margin by margin. `near`: the slope found at each row.
 
@@ -67,6 +68,7 @@ def lipschitz_judgement(
             "The upper bound is recomputed from the weights alone in float64, each layer's proved.",
             "Every slope is that of two concrete inputs, less the float64 error of evaluating them.",
         ),
+        assumed=assumed,
         limits=_limits(check),
         threat_model=None if metric == "global_upper" else _search(check),
         opens_when=_opens(check, metrics, interval),

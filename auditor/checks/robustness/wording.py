@@ -8,8 +8,11 @@ from auditor.statistics import Interval, clopper_pearson
 from auditor.terms import Standard, TopK
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from auditor.checks.robustness.attacked import AttackedRobustness
     from auditor.checks.robustness.certified import CertifiedRobustness
+    from auditor.methods.robustness import Bounds
     from auditor.spec.check import Check
 
 ARITHMETIC = {
@@ -63,12 +66,21 @@ def _promise(check: CertifiedRobustness) -> str:
             return "the label lies in a set of acceptable confusions that provably cannot change"
 
 
-def rests_on(check: CertifiedRobustness) -> tuple[str, ...]:
+def assumed(constants: Mapping[str, float]) -> tuple[str, ...]:
+    """What a finding rests on that nobody proved: `Bounds.assumed`."""
+    return tuple(
+        f"the constant {constant:g} of `{name.removeprefix('network.')}`, which is the user's word"
+        for name, constant in constants.items()
+    )
+
+
+def rests_on(check: CertifiedRobustness, bounds: Bounds) -> tuple[str, ...]:
+    nobody = ("No constant is assumed by the user.",) if not bounds.assumed else ()
     return (
         "Lipschitz bounds recomputed from the weights alone in float64, each eigenvalue bound proved by a Cholesky "
         "factorisation with its residual and rounding added; nothing else stored in the checkpoint is read.",
         ARITHMETIC[check.arithmetic],
-        "No constant is assumed by the user.",
+        *nobody,
     )
 
 

@@ -136,7 +136,7 @@ class Concatenation(nn.Module):
 
 
 class Assumed(nn.Module):
-    """A module without a bound of ours, of which the user asserts the Lipschitz constant `lipschitz`."""
+    """A module without a bound of ours, of which the user asserts the Lipschitz constant `lipschitz` in the 2-norm."""
 
     def __init__(self, module: Any, lipschitz: float) -> None:
         super().__init__()
@@ -144,6 +144,12 @@ class Assumed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.module(x)
+
+    def lipschitz_upper(self, shape: tuple[int, ...], norm: Norm) -> float:
+        """What follows from the user's word for inputs of `shape`: in the ∞-norm √n times it, n being their entries,
+        since ‖f(x) − f(y)‖_∞ ≤ ‖f(x) − f(y)‖₂ ≤ K·‖x − y‖₂ ≤ K·√n·‖x − y‖_∞.
+        """
+        return self.lipschitz if norm == "l2" else multiply_up(self.lipschitz, sqrt_up(float(math.prod(shape))))
 
 
 ELEMENTARY = (Scale, Abs, PrependZero, Selection, Total, Sum, Concatenation, Assumed)

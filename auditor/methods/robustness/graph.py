@@ -67,9 +67,9 @@ class Network(NamedTuple):
 def network(model: nn.Module, input_shape: tuple[int, ...], assumed: Mapping[str, float] | None = None) -> Network:
     """The graph of layers that `model` applies to inputs of `input_shape`, as a float64 copy.
 
-    `assumed` gives Lipschitz constants of modules, by name, that the user vouches for; they stay whole, and count only
-    where there is no bound of ours. Raises Unsupported, naming the node, for hooks, patches, and operations or layers
-    without a known bound.
+    `assumed` gives Lipschitz constants in the 2-norm of modules, by name, that the user vouches for. Such a module
+    stays whole, and only where the network has no bound of ours without its constant. Raises Unsupported, naming the
+    node, for hooks, patches, and operations or layers without a known bound.
     """
     refuse_hidden(model)
     modules = dict(model.named_modules(remove_duplicate=False))
@@ -81,6 +81,24 @@ def network(model: nn.Module, input_shape: tuple[int, ...], assumed: Mapping[str
                 remedy="name the module as model.named_modules() does",
             )
     try:
+        return _network(model, input_shape, {})
+    except Unsupported:
+        if not assumed:
+            raise
+    kept = dict(assumed)
+    found = _network(model, input_shape, kept)
+    for name in assumed if len(assumed) > 1 else ():
+        rest = {other: constant for other, constant in kept.items() if other != name}
+        try:
+            found, kept = _network(model, input_shape, rest), rest
+        except Unsupported:
+            continue
+    return found
+
+
+def _network(model: nn.Module, input_shape: tuple[int, ...], assumed: Mapping[str, float]) -> Network:
+    """As `network`, with every constant of `assumed` taken."""
+    try:
         double = copy.deepcopy(model).double()
     except Exception as error:
         raise Unsupported(
@@ -91,12 +109,12 @@ def network(model: nn.Module, input_shape: tuple[int, ...], assumed: Mapping[str
     with torch.no_grad():
         batches = (2,)
         try:
-            graph = trace(double, assumed or ())
+            graph = trace(double, assumed)
         except Untraceable as error:
             if assumed:
                 raise
             graph, batches = export(double, tuple(input_shape), device, error), (1, 2, 5)
-        built = Builder(double, input_shape, device, assumed or {}).build(graph)
+        built = Builder(double, input_shape, device, assumed).build(graph)
     found = Network(_needed([Node(*each) for each in built.nodes], built.result))
     _compare(double, found, input_shape, device, batches)
     after = double.state_dict()

@@ -47,6 +47,9 @@ from auditor.methods.robustness.resampling import COPYING, PADDINGS, UPSAMPLINGS
 from auditor.methods.robustness.rounding import scaled, unscaled
 
 ELEMENTWISE = 16
+
+ASSUMED = 2.0**-36
+"""What float64 is taken to lose, relatively, in a module that we know nothing of: sums of 10⁵ terms lose less."""
 """Units in the last place by which torch's elementwise functions may err, relative to the numbers they go through."""
 
 SLACK = 1 + 1e-9
@@ -237,7 +240,9 @@ def _device(layer: Any) -> torch.device:
 
 
 def _assumed(node: Node, layer: Assumed, precision: Precision) -> LayerError:
-    """Of a module that the user vouches for, taken to err as elementwise functions do."""
+    """Of a module that the user vouches for, within `ASSUMED` of the largest value that the constant allows it: part of
+    the user's word.
+    """
     if precision is SINGLE:
         raise Unsupported(
             f"{node.name}: its constant is assumed, and nothing is known of its rounding in float32",
@@ -248,4 +253,4 @@ def _assumed(node: Node, layer: Assumed, precision: Precision) -> LayerError:
         at_zero = (
             float(layer(torch.zeros((1, *node.input_shape), dtype=torch.float64, device=_device(layer))).norm()) * SLACK
         )
-    return LayerError(layer.lipschitz, layer.lipschitz, at_zero, at_zero, ELEMENTWISE * precision.unit)
+    return LayerError(layer.lipschitz, layer.lipschitz, at_zero, at_zero, ASSUMED)

@@ -42,7 +42,7 @@ class Bounds(NamedTuple):
     is never below that of the whole map to the logits. Both in `norm`. `error` bounds what floating point makes of the
     logits; under `arithmetic: float32`, of float32 (or float64) logits at x and of float32 logits at a neighbour
     together, `growth` is by how much more for each unit of the neighbour's distance, and `single` has the figures of
-    each node after the input. `assumed` names the layers whose bound is a user's word.
+    each node after the input. `assumed` holds what rests on a user's word: constants in the 2-norm, by module.
     """
 
     margins: Tensor
@@ -51,7 +51,7 @@ class Bounds(NamedTuple):
     error: EvaluationError
     norm: Norm = "l2"
     growth: float = 0.0
-    assumed: tuple[str, ...] = ()
+    assumed: Mapping[str, float] = {}
     single: tuple[LayerError, ...] = ()
 
     @property
@@ -87,7 +87,8 @@ def bound_model(
 ) -> Bounds:
     """`margin_bounds` with the bounds of the single layers and the evaluation error beside it.
 
-    `assumed` maps names of modules to Lipschitz constants that the user vouches for, where there is no bound of ours.
+    `assumed` maps names of modules to Lipschitz constants in the 2-norm that the user vouches for, where there is no
+    bound of ours.
     Under `arithmetic: float32` the bounds are about the float32 forward pass; weights that float32 does not hold are
     refused.
     """
@@ -112,7 +113,7 @@ def bound_model(
     stretch = 1.0 if norm == "l2" else sqrt_up(float(math.prod(found.nodes[0].output_shape)))
     error = rounding.error._replace(within=rounding.error.within / up(stretch))
     growth = multiply_up(rounding.growth, stretch)
-    taken = tuple(layer.name for layer in layers if layer.assumed)
+    taken = {piece.name: piece.layer.lipschitz for piece in pieces if isinstance(piece.layer, Assumed)}
     return Bounds(margins, reaches[top], layers, error, norm, growth, taken, rounding.single)
 
 

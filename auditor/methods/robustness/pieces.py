@@ -83,7 +83,7 @@ class Piece:
         if isinstance(self.layer, Total):
             return self.layer.lipschitz_upper(self.input_shape, norm)
         if isinstance(self.layer, Assumed):
-            return self.layer.lipschitz
+            return self.layer.lipschitz_upper(self.input_shape, norm)
         if isinstance(self.layer, (Abs, PrependZero, Sum, Concatenation)):
             return 1.0
         return layer_norm_upper(self.layer, self.input_shape, norm=norm, node=self.name)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from auditor.methods.robustness.elementary import Concatenation, Sum, Total
+from auditor.methods.robustness.elementary import Assumed, Concatenation, Sum, Total
 from auditor.methods.robustness.folding import fold
 from auditor.methods.robustness.graph import network
 from auditor.methods.robustness.lipschitz import Bounds
@@ -24,7 +24,8 @@ class Stated(NamedTuple):
     """One node of the network: `inputs` are positions among the nodes, -1 the network's input; `options` its geometry.
 
     `weight`: float64, entries right up to a relative `entry_error` and the map they make, besides, up to `slack`; of a
-    selection the index of each output's entry, int64, -1 for a constant. Shapes are without the batch.
+    selection the index of each output's entry, int64, -1 for a constant. `assumed`: the constant in the 2-norm that the
+    user vouches for. Shapes are without the batch.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Stated(NamedTuple):
     entry_error: float
     slack: float
     options: dict[str, Any]
+    assumed: float | None
     lipschitz_upper: float
 
 
@@ -44,7 +46,7 @@ def state(model: nn.Module, input_shape: tuple[int, ...], bounds: Bounds) -> tup
 
     Raises Unsupported, as `bound_model` does.
     """
-    pieces = fold(network(model, tuple(input_shape)), bounds.norm)
+    pieces = fold(network(model, tuple(input_shape), bounds.assumed), bounds.norm)
     return tuple(_stated(piece, bound.lipschitz_upper) for piece, bound in zip(pieces, bounds.layers, strict=True))
 
 
@@ -60,6 +62,7 @@ def _stated(piece: Piece, lipschitz_upper: float) -> Stated:
         entry_error=piece.entry_error,
         slack=piece.slack,
         options=options,
+        assumed=piece.layer.lipschitz if isinstance(piece.layer, Assumed) else None,
         lipschitz_upper=lipschitz_upper,
     )
 
@@ -82,6 +85,8 @@ def _form(piece: Piece) -> tuple[str, Tensor | None, dict[str, Any]]:
         return "sum", None, {}
     if isinstance(layer, Concatenation):
         return "concatenation", None, {}
+    if isinstance(layer, Assumed):
+        return type(layer.module).__name__, None, {}
     if isinstance(layer, Total):
         return "total", None, {"mean": layer.mean}
     name = kind.__name__

@@ -7,7 +7,7 @@ from torch import nn
 
 from auditor.checks.robustness.certified import CertifiedRobustness
 from auditor.checks.robustness.lipschitz import LipschitzConstant
-from auditor.errors import CertificateBroken, Unsupported
+from auditor.errors import AssumptionBroken, CertificateBroken, Unsupported
 from auditor.records import EvidenceKind, Status
 from tests.support import make_check, plan_check, run_check
 
@@ -146,6 +146,15 @@ def test_a_slope_above_its_bound_stops_the_audit(monkeypatch):
     logits = planted().double()(torch.stack((first, second))).detach()
     change = logits[0] - logits[1]
     assert float((change[0] - change[1]).abs() / (first - second).norm()) == pytest.approx(1, rel=1e-6)
+
+
+def test_a_slope_above_what_is_assumed_refutes_the_user():
+    model = nn.Sequential(nn.Flatten(), nn.LayerNorm(16), nn.Linear(16, 2)).eval()
+    finding = judged(model, LIMIT.format(limit=1e6), assumed={"1": 400.0}).finding
+    assert finding.status is Status.PASS
+    assert "the constant 400 of `1`" in finding.assumed[0]
+    with pytest.raises(AssumptionBroken, match=r"the constant 0\.001 of `1`"):
+        judged(model, LIMIT.format(limit=1e6), assumed={"1": 0.001})
 
 
 def test_an_unsupported_network_is_no_number():

@@ -10,7 +10,7 @@ from torch import nn
 
 from auditor.checks.robustness.attacked import AttackedRobustness
 from auditor.checks.robustness.certified import CertifiedRobustness
-from auditor.errors import CertificateBroken, NotAvailable, Undecidable, Unsupported
+from auditor.errors import AssumptionBroken, CertificateBroken, NotAvailable, Undecidable, Unsupported
 from auditor.records import EvidenceKind, Status
 from auditor.statistics import clopper_pearson
 from tests.support import make_check, run_check
@@ -174,6 +174,55 @@ def test_an_unsupported_network_raises_with_the_node():
     with pytest.raises(Unsupported, match="LayerNorm") as refused:
         certified(CERTIFIED.format(metric="vra", t=0.1), model, x, y)
     assert refused.value.node == "network.2"
+
+
+def normalised_model(gain=1.0):
+    """The mean of the left half against that of the right, after a layer whose slope is `gain` and has no bound."""
+    model = nn.Sequential(nn.Flatten(), Tilted(gain), robust_model()[1])
+    return model.eval()
+
+
+class Tilted(nn.Module):
+    def __init__(self, gain):
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, x):
+        return self.gain * (x + 1e-9 * x.sort(-1).values)
+
+
+def test_a_finding_says_what_constant_it_assumes():
+    x, y = images()
+    body = CERTIFIED.format(metric="vra", t=0.8)
+    judgement = certified(body, normalised_model(), x, y, assumed={"1": 1.1})
+    finding = judgement.finding
+    assert finding.status is Status.PASS
+    assert finding.assumed == ("the constant 1.1 of `1`, which is the user's word",)
+    assert "No constant is assumed by the user." not in finding.rests_on
+    kinds = dict(zip(*(judgement.tables["layers"][name].to_pylist() for name in ("layer", "kind")), strict=True))
+    assert kinds["1"] == "assumed"
+    assert judgement.proved is not None
+    assert [layer.assumed for layer in judgement.proved.proof.layers][:2] == [None, 1.1]
+    plain = certified(body, robust_model(), x, y, assumed={"1": 1.1}).finding
+    assert plain.assumed == ()
+    assert "No constant is assumed by the user." in plain.rests_on
+
+
+def test_an_attack_that_refutes_what_is_assumed_says_so():
+    x, y = images()
+    body = CERTIFIED.format(metric="vra", t=0.5)
+    with pytest.raises(AssumptionBroken, match=r"rests on the constant 0\.01 of `1`"):
+        certified(body, normalised_model(), x, y, assumed={"1": 0.01})
+
+
+def test_an_unsupported_module_comes_with_the_key_that_would_state_its_constant():
+    x, y = images(20)
+    with pytest.raises(Unsupported) as refused:
+        certified(
+            CERTIFIED.format(metric="vra", t=0.1), nn.Sequential(nn.Flatten(), nn.LayerNorm(64), nn.Linear(64, 2)), x, y
+        )
+    assert "method: smoothing" in (refused.value.remedy or "")
+    assert "model.assumed.1" in (refused.value.remedy or "")
 
 
 def three_class_model():

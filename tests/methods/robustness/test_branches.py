@@ -245,7 +245,7 @@ def test_a_constant_may_be_assumed_and_is_marked_so():
     with pytest.raises(Unsupported, match="layer"):
         bound_model(model, (4,))
     bounds = bound_model(model, (4,), assumed={"layer": 7.0})
-    assert bounds.assumed == ("layer",)
+    assert bounds.assumed == {"layer": 7.0}
     assert [layer.assumed for layer in bounds.layers] == [True, False]
     rows = model.head.weight
     assert float(bounds.margins[0, 1]) == pytest.approx(7 * float((rows[0] - rows[1]).norm()), rel=1e-9)
@@ -258,11 +258,51 @@ def test_what_is_assumed_must_be_a_constant_of_a_module(assumed):
         bound_model(model, (4,), assumed=assumed)
 
 
+def test_in_linf_an_assumed_constant_counts_by_the_root_of_what_it_takes():
+    torch.manual_seed(0)
+    model = Function(lambda self, x: self.head(self.layer(x)), nn.LayerNorm(4), nn.Linear(4, 2))
+    bounds = bound_model(model, (4,), "linf", assumed={"layer": 7.0})
+    assert bounds.layers[0].lipschitz_upper == pytest.approx(14, rel=1e-12)
+    assert bounds.layers[0].lipschitz_upper >= 14
+
+
+class Attention(nn.Module):
+    """What no trace can follow: two values multiplied, and a branch that depends on one."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x):
+        tokens = x.unflatten(1, (2, 4))
+        return self.mix(tokens, tokens, tokens)[0].flatten(1) if float(x.abs().max()) < 1e9 else x
+
+
+def test_what_cannot_be_traced_may_be_assumed_whole():
+    torch.manual_seed(0)
+    model = Function(lambda self, x: self.head(x + self.layer(x)), Attention(), nn.Linear(8, 2)).eval()
+    with pytest.raises(Unsupported):
+        bound_model(model, (8,))
+    bounds = bound_model(model, (8,), assumed={"layer": 3.0})
+    rows = model.head.weight
+    assert float(bounds.margins[0, 1]) == pytest.approx(4 * float((rows[0] - rows[1]).norm()), rel=1e-9)
+
+
+def test_of_several_assumed_constants_only_those_without_a_bound_count():
+    torch.manual_seed(0)
+    block = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    model = nn.Sequential(block, nn.LayerNorm(4), nn.Linear(4, 2))
+    bounds = bound_model(model, (4,), assumed={"0": 1e-6, "1": 7.0, "2": 1e-6})
+    assert bounds.assumed == {"1": 7.0}
+    honest = bound_model(model, (4,), assumed={"1": 7.0})
+    assert torch.equal(bounds.margins, honest.margins)
+
+
 def test_nothing_is_assumed_where_there_is_a_proof():
     torch.manual_seed(0)
     model = Function(lambda self, x: self.head(self.layer(x)), nn.Linear(4, 4), nn.Linear(4, 2))
     bounds = bound_model(model, (4,), assumed={"layer": 1e-6})
-    assert bounds.assumed == ()
+    assert bounds.assumed == {}
     assert torch.equal(bounds.margins, margin_bounds(model, (4,)))
 
 

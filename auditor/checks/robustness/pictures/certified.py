@@ -174,7 +174,7 @@ def _layers(bounds: Bounds) -> tuple[Table, pa.Table]:
         pa.table(
             {
                 "layer": pa.array([layer.name.removeprefix("network.") for layer in listed], pa.string()),
-                "kind": pa.array([layer.kind for layer in listed], pa.string()),
+                "kind": pa.array(["assumed" if layer.assumed else layer.kind for layer in listed], pa.string()),
                 "lipschitz_upper": pa.array([layer.lipschitz_upper for layer in listed], pa.float64()),
             }
         ),
