@@ -13,7 +13,6 @@ from auditor.spec.rows import Rows, SliceText, accepting_text
 from auditor.tagged import tupled
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
-ModuleName = Annotated[str, StringConstraints(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
 Locator = Annotated[str, StringConstraints(pattern=r"^[^:]+(\.py)?:[A-Za-z_][A-Za-z0-9_.]*$")]
 
 
@@ -64,7 +63,7 @@ class ModelSection(Section):
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     normalize: Normalize | None = None
     decision: Literal["highest", "lowest"] = "highest"
-    assumed: dict[ModuleName, Annotated[float, Field(ge=0)]] = {}
+    assumed: dict[str, Annotated[float, Field(ge=0)]] = {}
     sha256: Sha256 | None = None
 
     @field_validator("classes")
