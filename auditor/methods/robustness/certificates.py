@@ -16,21 +16,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from auditor.methods.robustness.rounding import UNIT
+from auditor.methods.robustness.radii import certified_radii, finite_scores, leading_classes
 from auditor.tensors import Labels, Logits, MarginConstants
 from auditor.terms import Affinity, Standard, TopK
-
-HEADROOM = 1e-9
-"""A margin must exceed K·ε·(1 + 1e-9): covers every rounding between margins and radii."""
-
-SMALLEST = 1e-290
-"""Margins and radii below this are taken for 0."""
 
 BITS = 32
 """Sets that one word of a bit map stands for."""
 
-PAIRS = 1 << 16
-"""Entries of [rows, k, classes] held at once: 512 KiB a tensor, which stay in a processor's cache."""
+PAIRS = 1 << 19
+"""Entries of [rows, k, classes] held at once: 4 MiB a tensor, which stay in a processor's cache."""
+
+MANY_PAIRS = 1 << 24
+"""The same on other devices."""
 
 
 class Certificates(NamedTuple):
@@ -76,12 +73,16 @@ def certify(
     _check(logits, margin_constants, epsilon, guarantee, logits_error)
     error = torch.as_tensor(0.0 if logits_error is None else logits_error, dtype=torch.float64, device=logits.device)
     error, constants = error.expand(len(logits)), margin_constants.to(logits.device)
-    batch = max(1, PAIRS // (largest_set(guarantee, classes) * classes))
+    batch = max(
+        1, (PAIRS if logits.device.type == "cpu" else MANY_PAIRS) // (largest_set(guarantee, classes) * classes)
+    )
     found: list[Tensor | None] = []
     for start in range(0, max(1, len(logits)), batch):
         rows = slice(start, start + batch)
         own = None if labels is None else labels[rows]
         part = _certified(logits[rows].detach().double(), constants, epsilon, guarantee, own, error[rows], within)
+        if len(logits) <= batch:
+            return Certificates(*part)
         if not found:
             # Filled in place: small results kept between large temporaries would leave memory in shreds.
             found = [None if each is None else each.new_empty(len(logits), *each.shape[1:]) for each in part]
@@ -103,18 +104,19 @@ def _certified(
     """Of a few rows: what lies between takes [rows, k, classes]."""
     classes = scores.shape[1]
     sizes = largest_set(guarantee, classes)
-    order, radii = certified_radii(scores, constants, error, sizes)
-    admissible = admissible_sets(order, guarantee, sizes)
-    radii = radii.masked_fill(~admissible, 0.0).clamp_max(within)
+    leaders = leading_classes(finite_scores(scores), sizes)
+    admissible = admissible_sets(leaders, guarantee, classes)
+    radii = certified_radii(scores, leaders, constants, error).masked_fill(~admissible, 0.0).clamp_max(within)
     held = (radii >= epsilon) & (radii > 0)
     places = torch.arange(1, sizes + 1, device=scores.device)
     k = (held * places).amax(1)
-    ranks = torch.empty_like(order).scatter_(1, order, torch.arange(classes, device=scores.device).expand_as(order))
+    robust = torch.zeros(scores.shape, dtype=torch.bool, device=scores.device)
+    robust.scatter_(1, leaders, places <= k[:, None])
     vra_radius = None
     if labels is not None:
-        rank = ranks.gather(1, labels.to(order.device)[:, None])
-        vra_radius = radii.masked_fill(places <= rank, 0.0).amax(1)
-    return Certificates(k > 0, radii.amax(1), k, ranks < k[:, None], vra_radius, radii, admissible)
+        holds = (leaders == labels.to(leaders.device)[:, None]).cummax(1).values
+        vra_radius = torch.where(holds, radii, 0.0).amax(1)
+    return Certificates(k > 0, radii.amax(1), k, robust, vra_radius, radii, admissible)
 
 
 def _check(
@@ -146,35 +148,16 @@ def largest_set(guarantee: Standard | TopK | Affinity, classes: int) -> int:
     return 1
 
 
-def certified_radii(scores: Tensor, constants: Tensor, error: Tensor, sizes: int) -> tuple[Tensor, Tensor]:
-    """Classes by falling logit [rows, classes], and the certified radius of F^k for k = 1 … sizes [rows, sizes]."""
-    finite = scores.isfinite().all(1) & error.isfinite()
-    order = scores.nan_to_num(0.0, 0.0, 0.0).argsort(dim=1, descending=True, stable=True)
-    ranked = scores.gather(1, order)
-    leaders = order[:, :sizes]
-    margin = ranked[:, :sizes, None] - ranked[:, None, :]
-    constant = constants[leaders[:, :, None], order[:, None, :]]
-    # Two logits of a row move by at most √2·error against each other; 4u·|margin| covers the subtractions.
-    sure = margin - 1.4142135623730952 * error[:, None, None] - 4 * UNIT * margin.abs()
-    largest = torch.full_like(constant, torch.inf)
-    quotient = sure / torch.nextafter(constant * (1 + HEADROOM), largest)
-    quotient = torch.where(constant == 0, torch.inf, quotient.clamp_max(torch.finfo(torch.float64).max))
-    # Numbers below 1e-290 lose the relative accuracy this rests on; K = ∞ or NaN certifies nothing.
-    certain = (sure > SMALLEST) & (quotient > SMALLEST) & constant.isfinite()
-    quotient = torch.where(certain, quotient, 0.0)
-    outside = quotient.flip(2).cummin(2).values.flip(2)
-    radii = [outside[:, :size, size].amin(1) for size in range(1, sizes + 1)]
-    return order, torch.where(finite[:, None], torch.stack(radii, 1), 0.0)
-
-
-def admissible_sets(order: Tensor, guarantee: Standard | TopK | Affinity, sizes: int) -> Tensor:
-    """Which F^k the guarantee accepts, [rows, sizes]: for affinity those within one set, single classes always."""
-    accepted = torch.ones(order.shape[0], sizes, dtype=torch.bool, device=order.device)
+def admissible_sets(leaders: Tensor, guarantee: Standard | TopK | Affinity, classes: int) -> Tensor:
+    """Which F^k the guarantee accepts, for the highest of `classes` classes in falling order [rows, sizes]: for
+    affinity those within one set, single classes always.
+    """
+    accepted = torch.ones_like(leaders, dtype=torch.bool)
     if isinstance(guarantee, Affinity):
-        holders = _holders(tuple(map(tuple, guarantee.sets)), order.shape[1], order.device)
-        common = holders[order[:, 0]]
-        for place in range(1, sizes):
-            common = common & holders[order[:, place]]
+        holders = _holders(tuple(map(tuple, guarantee.sets)), classes, leaders.device)
+        common = holders[leaders[:, 0]]
+        for place in range(1, leaders.shape[1]):
+            common = common & holders[leaders[:, place]]
             accepted[:, place] = common.any(1)
     return accepted
 

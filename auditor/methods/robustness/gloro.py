@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from auditor.methods.robustness.certificates import HEADROOM, admissible_sets, certified_radii, largest_set
+from auditor.methods.robustness.certificates import admissible_sets, largest_set
 from auditor.methods.robustness.evaluation_error import EvaluationError
+from auditor.methods.robustness.radii import HEADROOM, certified_radii, finite_scores
 from auditor.methods.robustness.set_margins import set_margins
 from auditor.tensors import Inputs, Logits, MarginConstants
 from auditor.terms import Affinity, Standard, TopK
@@ -122,8 +123,10 @@ class GloRo(nn.Module):
         error = stated.at(lengths) + torch.where(self.error[3] >= _unit(logits.dtype), 0.0, torch.inf)
         error = torch.where(self.error[:2].sum() > 0, error, torch.zeros_like(error))
         sizes = largest_set(self.guarantee, scores.shape[1])
-        order, radii = certified_radii(scores, self.margin_constants, error, sizes)
-        radii = radii.masked_fill(~admissible_sets(order, self.guarantee, sizes), 0.0)
+        order = finite_scores(scores).argsort(dim=1, descending=True, stable=True)
+        leaders = order[:, :sizes]
+        radii = certified_radii(scores, leaders, self.margin_constants, error)
+        radii = radii.masked_fill(~admissible_sets(leaders, self.guarantee, scores.shape[1]), 0.0)
         radii = torch.minimum(radii, torch.as_tensor(stated.within))
         return scores, order, radii, self._held(radii).any(1)
 

@@ -46,5 +46,5 @@ def set_margins(
     for size in range(sizes - 1, 0, -1):
         least = torch.minimum(least, lead[:, :, size])
         left.append(least[:, :size].amin(1))
-    admitted = admissible_sets(order, guarantee, sizes)
+    admitted = admissible_sets(leaders, guarantee, classes)
     return SetMargins(order, torch.stack(left[::-1], 1).masked_fill(~admitted, -torch.inf))
