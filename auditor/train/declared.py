@@ -14,16 +14,12 @@ if TYPE_CHECKING:
 
 def training_section(document: Document) -> Training:
     """The spec's `training`. Raises UsageError where there is none, NotAvailable for what is still to come."""
-    from auditor.spec.training import GloRoTraining
-
     section = document.training
     if section is None:
         raise UsageError(f"{document.path} has no `training` section", remedy="state objective, optimizer and epochs")
     missing = ["transforms"] if section.transforms else []
     if section.privacy is not None:
         missing.append("privacy")
-    if isinstance(section.objective, GloRoTraining) and section.objective.norm != "l2":
-        missing.append(f"objective: gloro in norm: {section.objective.norm}")
     if missing:
         raise NotAvailable(
             f"training asks for what this version cannot do yet: {', '.join(missing)}",
@@ -64,6 +60,7 @@ def _objective(document: Document, section: Training) -> CrossEntropy | GloRo | 
             _schedule(stated.epsilon),
             None if trades is None else _schedule(trades),
             resolve(stated.guarantee, _Sets(document)),
+            stated.norm,
         )
     return CrossEntropy()
 

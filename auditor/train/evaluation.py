@@ -21,10 +21,11 @@ BATCH = 256
 def evaluate(
     document: Document, model: nn.Module, recipe: Recipe | None, sources: Mapping[str, Tensors]
 ) -> dict[str, Any]:
-    """`measured` on each of `sources`; under GloRo also the `guarantee`, the radius and the largest K_ji, proved.
+    """`measured` on each of `sources`; under GloRo also the `guarantee`, the radius, its norm and the largest K_ji,
+    proved.
 
-    The radius is that at the end of the run, in the 2-norm and the units of the spec's input. Nothing of the training's
-    estimates enters: bounds are proved from the weights as they are saved.
+    The radius is that at the end of the run, in the units of the spec's input. Nothing of the training's estimates
+    enters: bounds are proved from the weights as they are saved.
     """
     import torch
 
@@ -35,7 +36,7 @@ def evaluate(
 
     exact = complete(document, copy.deepcopy(model)).cpu().double().eval()
     stated = recipe.objective if recipe is not None and isinstance(recipe.objective, GloRo) else None
-    bounds = None if stated is None else bound_model(exact, tuple(document.model.input.shape))
+    bounds = None if stated is None else bound_model(exact, tuple(document.model.input.shape), stated.norm)
     measured = {}
     for name, rows in sources.items():
         with torch.no_grad():
@@ -49,6 +50,7 @@ def evaluate(
     return {
         "guarantee": written(stated.guarantee),
         "epsilon": stated.epsilon.at(1.0),
+        "norm": stated.norm,
         "lipschitz_upper": float(bounds.margins.max()),
         "measured": measured,
     }

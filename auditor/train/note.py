@@ -55,7 +55,8 @@ def summary(note: dict[str, Any], out: Path) -> str:
     for name, found in note["measured"].items():
         line = f"  {name}: accuracy {found['accuracy']:.3f}"
         if "vra" in found:
-            line += f", certified and right at ε {note['epsilon']:g}: {found['vra']:.3f}"
+            where = " in ℓ∞" if note["norm"] == "linf" else ""
+            line += f", certified and right at ε {note['epsilon']:g}{where}: {found['vra']:.3f}"
             if note["guarantee"] != {"standard": {}}:
                 line += f", rejected {found['rejection_rate']:.3f} ({_spoken(note['guarantee'])})"
         lines.append(line)

@@ -28,6 +28,15 @@ def test_trains_notes_and_repeats(tmp_path):
     assert not all(torch.equal(weights[key], other[key]) for key in weights)
 
 
+def test_radii_in_the_largest_coordinate(tmp_path):
+    note, _, shown = run(project(tmp_path, "{gloro: {epsilon: 0.1, norm: linf}}"))
+    found = note["measured"]["train"]
+    assert note["norm"] == "linf"
+    assert "certified and right at ε 0.1 in ℓ∞" in shown
+    assert found["vra"] > 0.5
+    assert note["curve"][-1]["robust"] == pytest.approx(found["vra"], abs=0.1)
+
+
 def test_the_trades_loss_and_fewer_epochs(tmp_path):
     note, _, _ = run(project(tmp_path, "{gloro: {epsilon: {from: 0.01, to: 0.1}, loss: {trades: 1.0}}}"), epochs=5)
     assert note["epochs"] == 5
@@ -247,7 +256,6 @@ def test_the_digest_follows_what_the_weights_depend_on(tmp_path):
 @pytest.mark.parametrize(
     ("objective", "named"),
     [
-        ("{gloro: {epsilon: 0.1, norm: linf}}", "norm: linf"),
         ("cross_entropy\n  privacy: {noise_multiplier: 1.0, clip: 1.0}", "privacy"),
         ("cross_entropy\n  transforms: [{mark: 1}]", "transforms"),
     ],

@@ -23,12 +23,14 @@ from auditor.methods.robustness.graph import Node, network
 from auditor.methods.robustness.layer_kinds import NORMALIZATIONS, TRANSPOSED, exact_type
 from auditor.methods.robustness.tracing import trace
 from auditor.methods.training.linear_parts import WEIGHTED, Branch, Moved, Part, Stacked, scale_of
+from auditor.terms import Norm
 
 ADDING = (operator.add, operator.iadd, operator.sub, operator.isub, torch.add, torch.sub, "add", "sub", "add_", "sub_")
 
 
-def linear_parts(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Part, ...]:
-    """The parts of `model`, in an order in which inputs come first; the last one gives the logits.
+def linear_parts(model: nn.Module, input_shape: tuple[int, ...], norm: Norm = "l2") -> tuple[Part, ...]:
+    """The parts of `model`, in an order in which inputs come first; the last one gives the logits. Their fixed factors
+    are in `norm`.
 
     Raises Unsupported, naming the node, for what the certifier has no bound for, and for a weight that is used outside
     of a layer, where training would change the constant unseen.
@@ -38,7 +40,7 @@ def linear_parts(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Part, 
     found = network(still, input_shape)
     modules = dict(model.named_modules(remove_duplicate=False))
     modules["model"] = modules.get("model", model)
-    cutting = _Cutting(input_shape)
+    cutting = _Cutting(input_shape, norm)
     places = [-1]
     for node in found.nodes[1:]:
         live = modules.get(node.name)
@@ -74,8 +76,9 @@ def _needed(parts: list[Part], result: int) -> tuple[Part, ...]:
 class _Cutting:
     """Parts so far, one for each node but those that change no distance."""
 
-    def __init__(self, input_shape: tuple[int, ...]) -> None:
+    def __init__(self, input_shape: tuple[int, ...], norm: Norm) -> None:
         self.input_shape = input_shape
+        self.norm: Norm = norm
         self.parts: list[Part] = []
 
     def add(self, node: Node, live: Any, inputs: tuple[int, ...]) -> int:
@@ -98,18 +101,18 @@ class _Cutting:
             return self._rearranged(part, piece.index)
         if kind is nn.PReLU:
             return self._append(replace(part, slope=live))
-        return self._append(replace(part, factor=piece.lipschitz_upper("l2")))
+        return self._append(replace(part, factor=piece.lipschitz_upper(self.norm)))
 
     def _rearranged(self, part: Part, index: Tensor) -> int:
         before = self.parts[part.inputs[0]] if part.inputs[0] >= 0 else None
-        moved = replace(part, index=index, factor=selection_upper(index, "l2"))
+        moved = replace(part, index=index, factor=selection_upper(index, self.norm))
         if before is None:
             return self._append(moved)
         if before.index is not None:
             through = torch.where(index < 0, -1, before.index[index.clamp_min(0)])
             return self._append(
                 replace(moved, inputs=before.inputs, input_shape=before.input_shape, index=through,
-                        factor=selection_upper(through, "l2"))
+                        factor=selection_upper(through, self.norm))
             )  # fmt: skip
         if before.branches and before.weighted is None:
             # Entries move alike before and after they are scaled; what is filled in takes any factor.
@@ -130,7 +133,9 @@ class _Cutting:
             indices = [each for each in found if each is not None]
             if len(indices) == len(found):
                 index = torch.cat(indices, join.dim - 1).flatten()
-                return self._append(replace(part, inputs=(source,), index=index, factor=selection_upper(index, "l2")))
+                return self._append(
+                    replace(part, inputs=(source,), index=index, factor=selection_upper(index, self.norm))
+                )
         return self._joined(part, join)
 
     def _joined(self, part: Part, join: Concatenation) -> int:

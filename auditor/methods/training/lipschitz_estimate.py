@@ -1,4 +1,4 @@
-"""Differentiable estimates of Lipschitz constants by power iteration, for use during training only.
+"""Differentiable estimates of Lipschitz constants, for use during training only: in the 2-norm by power iteration.
 
 Power iteration approaches a norm from below (thesis alg. 6.1), so nothing here is a bound: reported constants come
 from `auditor.methods.robustness.margin_bounds`. The gradient is that of ‖A v‖ with the iterate v held constant, which
@@ -9,6 +9,7 @@ follow the weights.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from auditor.errors import Unsupported
 from auditor.methods.robustness.elementary import Concatenation, PrependZero, Sum
 from auditor.methods.training.cutting import linear_parts
 from auditor.methods.training.linear_parts import Part
+from auditor.methods.training.row_sums import RowSum, rows_of
+from auditor.terms import Norm
 
 EARLY_STOP = 1e-6
 """Iterates that turn by less, as one minus the cosine, have converged."""
@@ -80,17 +83,21 @@ class LinearNorm(nn.Module):
 
 
 class LipschitzEstimate(nn.Module):
-    """K_ji of a network: the walk of the certifier over the same parts, with norms by power iteration.
+    """K_ji of a network in `norm`: the walk of the certifier over the same parts, with norms by power iteration, or
+    by row sums in the ∞-norm.
 
     `forward` returns the matrix [classes, classes], differentiable in the model's weights, which it reads where they
     are, so they may change between two calls; zero on the diagonal. Batch normalisation counts as in eval mode, by its
     running variance. Raises Unsupported, naming the node, for what the certifier has no bound for.
     """
 
-    def __init__(self, model: nn.Module, input_shape: tuple[int, ...], generator: torch.Generator) -> None:
+    def __init__(
+        self, model: nn.Module, input_shape: tuple[int, ...], generator: torch.Generator, norm: Norm = "l2"
+    ) -> None:
         super().__init__()
         self._model = [model]
-        self.parts = linear_parts(model, tuple(input_shape))
+        self.norm: Norm = norm
+        self.parts = linear_parts(model, tuple(input_shape), norm)
         if not self.parts or len(self.parts[-1].output_shape) != 1:
             shape = self.parts[-1].output_shape if self.parts else tuple(input_shape)
             raise Unsupported(
@@ -101,7 +108,7 @@ class LipschitzEstimate(nn.Module):
         head = self.heads(len(self.parts) - 1)
         self.norms = nn.ModuleDict(
             {
-                str(place): LinearNorm(part, generator)
+                str(place): LinearNorm(part, generator) if norm == "l2" else RowSum(part)
                 for place, part in enumerate(self.parts)
                 if part.weighted is not None and (place not in head or self._taken(place))
             }
@@ -139,7 +146,7 @@ class LipschitzEstimate(nn.Module):
             if isinstance(part.join, Sum):
                 reaches.append(sum(below[1:], below[0]))
             elif isinstance(part.join, Concatenation):
-                reaches.append(sum((each**2 for each in below[1:]), below[0] ** 2) ** 0.5)
+                reaches.append(_joined(below, self.norm))
             elif str(place) in self.norms:
                 reaches.append(self.norms[str(place)]() * below[0])
             else:
@@ -157,10 +164,12 @@ class LipschitzEstimate(nn.Module):
         if part is not None and isinstance(part.join, PrependZero) and part.inputs[0] >= 0:
             below = self.parts[part.inputs[0]]
             if below.dense:
-                rows = _rows(below)
-                return row_distances(torch.cat((torch.zeros_like(rows[:1]), rows))) * reaches[below.inputs[0]]
+                rows = rows_of(below)
+                return (
+                    row_distances(torch.cat((torch.zeros_like(rows[:1]), rows)), self.norm) * reaches[below.inputs[0]]
+                )
         elif part is not None and part.dense:
-            return row_distances(_rows(part)) * reaches[part.inputs[0]]
+            return row_distances(rows_of(part), self.norm) * reaches[part.inputs[0]]
         elif part is not None and isinstance(part.join, Sum):
             total = self._margins(part.inputs[0], reaches)
             for each in part.inputs[1:]:
@@ -168,7 +177,8 @@ class LipschitzEstimate(nn.Module):
             return total
         classes = self.parts[-1].output_shape[0]
         reach = torch.as_tensor(reaches[place])
-        return math.sqrt(2) * reach * (1 - torch.eye(classes, dtype=reach.dtype, device=reach.device))
+        apart = math.sqrt(2) if self.norm == "l2" else 2.0
+        return apart * reach * (1 - torch.eye(classes, dtype=reach.dtype, device=reach.device))
 
 
 def _factor(part: Part, like: Tensor) -> Tensor | float:
@@ -180,16 +190,18 @@ def _factor(part: Part, like: Tensor) -> Tensor | float:
     return part.factor
 
 
-def _rows(part: Part) -> Tensor:
-    """The matrix [outputs, inputs] of a dense part."""
-    weight = part.weighted.weight
-    if part.single:
-        return weight
-    return part(torch.eye(part.input_shape[-1], dtype=weight.dtype, device=weight.device)).T
+def _joined(below: list[Any], norm: Norm) -> Any:
+    """The constant of a concatenation of values that have `below`."""
+    if norm == "l2":
+        return sum((each**2 for each in below[1:]), below[0] ** 2) ** 0.5
+    tensors = [each for each in below if isinstance(each, Tensor)]
+    return torch.stack([torch.as_tensor(each).to(tensors[0]) for each in below]).max() if tensors else max(below)
 
 
-def row_distances(rows: Tensor) -> Tensor:
-    """‖w_j − w_i‖ [rows, rows], with a gradient of zero where two rows are equal."""
+def row_distances(rows: Tensor, norm: Norm = "l2") -> Tensor:
+    """‖w_j − w_i‖ [rows, rows], of linf the 1-norm, with a gradient of zero where two rows are equal."""
+    if norm == "linf":
+        return (rows[:, None] - rows).abs().sum(2)
     gram = rows @ rows.T
     squares = gram.diagonal()[:, None] + gram.diagonal()[None, :] - 2 * gram
     apart = ~torch.eye(len(rows), dtype=torch.bool, device=rows.device)

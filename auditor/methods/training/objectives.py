@@ -65,7 +65,7 @@ class GloRoObjective(Objective):
     ) -> None:
         super().__init__(model)
         self.stated = stated
-        self.estimate = LipschitzEstimate(model, input_shape, generator)
+        self.estimate = LipschitzEstimate(model, input_shape, generator, stated.norm)
         with torch.no_grad():
             self.estimate(FIRST_ITERATIONS)
 

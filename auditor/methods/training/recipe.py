@@ -51,12 +51,13 @@ class CrossEntropy:
 @dataclass(frozen=True)
 class GloRo:
     """Cross-entropy on the network with the ⊥ logit of `guarantee` (thesis 6.1, 7.2, 7.3), or with TRADES weight
-    `trades` (def. 6.2). `epsilon` is a radius in the 2-norm, in the units of the network's input.
+    `trades` (def. 6.2). `epsilon` is a radius in `norm`, in the units of the network's input.
     """
 
     epsilon: Schedule
     trades: Schedule | None = None
     guarantee: Standard | TopK | Affinity = STANDARD
+    norm: Norm = "l2"
 
 
 @dataclass(frozen=True)
