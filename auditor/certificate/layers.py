@@ -8,36 +8,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from auditor.certificate.norms import UNIT, Axis, convolution_bounded, dense_bounded, gamma, norm_upper
+from auditor.certificate.axes import pooling_upper
+from auditor.certificate.functions import largest_slope, parametric_slope
+from auditor.certificate.norms import UNIT, Axis, convolution_bounded, dense_bounded, gamma
 from auditor.records.certificate import LayerProof
 
 Norm = Literal["l2", "linf"]
 
 TOLERANCE = 1e-12
 """A layer's bound is proved up to this, relatively: the arithmetic of the reader is another than that of the run."""
-
-ONES = frozenset(
-    (
-        "Abs", "AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Flatten", "GroupSort", "Hardtanh",
-        "Identity", "LogSigmoid", "MinMax", "PixelShuffle", "PixelUnshuffle", "PrependZero", "ReLU", "ReLU6", "Reshape",
-        "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Unflatten",
-    )
-)  # fmt: skip
-"""Functions without weights that stretch nothing in either norm: of slope at most 1 entry by entry, a rearrangement, or
-a sorting of groups."""
-
-SLOPES = {
-    "Sigmoid": 0.25,
-    "Hardsigmoid": 1 / 6,
-    "Hardswish": 1.5,
-    "SiLU": 1.0998393202,
-    "Mish": 1.0884981613,
-    "SELU": 1.0507009873554805 * 1.6732632423543772,
-}
-"""The largest slopes of further functions, never below the truth."""
-
-GELU = {"none": 0.5 * (1 + math.erf(1.0)) + math.exp(-1.0) / math.sqrt(math.pi), "tanh": 1.1289930687}
-"""Φ(√2) + √2 φ(√2), where the slope Φ(x) + x φ(x) turns; the tanh form's is a number like the others."""
 
 
 def proved(layer: LayerProof, tensors: Mapping[str, np.ndarray], norm: Norm) -> bool | None:
@@ -51,12 +30,11 @@ def proved(layer: LayerProof, tensors: Mapping[str, np.ndarray], norm: Norm) -> 
         return limit > 0
     if layer.assumed is not None:
         return layer.assumed * (1.0 if norm == "l2" else math.sqrt(math.prod(layer.input_shape))) <= limit
-    if layer.kind in ONES:
-        return limit >= 1.0
-    if layer.kind in SLOPES:
-        return limit >= SLOPES[layer.kind]
-    if layer.kind == "GELU":
-        return limit >= GELU[layer.options["approximate"]]
+    upper = largest_slope(layer.kind, layer.options)
+    if upper is None:
+        upper = pooling_upper(layer, norm)
+    if upper is not None:
+        return upper <= limit
     prove = PROOFS.get(layer.kind)
     return None if prove is None else prove(layer, tensors, limit - layer.slack, norm)
 
@@ -124,67 +102,6 @@ def _scale(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, n
     return float(np.abs(_weight(layer, tensors)).max(initial=0.0)) * (1 + layer.entry_error) <= limit
 
 
-def _average_pooling(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
-    options = layer.options
-    divisor = options["divisor_override"]
-    norms = [
-        _axis_norm(
-            _averages(size, *window, ceil=options["ceil_mode"], count_padding=options["count_include_pad"])
-            if divisor is None
-            else np.sign(_averages(size, *window, ceil=options["ceil_mode"], count_padding=True)),
-            norm,
-        )
-        for size, *window in zip(
-            layer.input_shape[1:], options["kernel_size"], options["stride"], options["padding"], strict=True
-        )
-    ]
-    return math.prod(norms) / abs(divisor or 1) <= limit
-
-
-def _axis_norm(matrix: np.ndarray, norm: Norm) -> float:
-    return norm_upper(matrix) if norm == "l2" else float(matrix.sum(1).max()) * (1 + 1e-13)
-
-
-def _averages(size: int, kernel: int, stride: int, padding: int, *, ceil: bool, count_padding: bool) -> np.ndarray:
-    """The matrix of one-dimensional average pooling, [outputs, size]."""
-    room = size + 2 * padding - kernel
-    outputs = (-(-room // stride) if ceil else room // stride) + 1
-    if ceil and (outputs - 1) * stride >= size + padding:
-        outputs -= 1
-    matrix = np.zeros((outputs, size))
-    for row in range(outputs):
-        start = row * stride - padding
-        stop = min(start + kernel, size + padding)
-        inside = slice(max(start, 0), min(stop, size))
-        matrix[row, inside] = 1 / (stop - start if count_padding else inside.stop - inside.start)
-    return matrix
-
-
-def _adaptive_average_pooling(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
-    norms = []
-    for size, outputs in zip(layer.input_shape[1:], layer.output_shape[1:], strict=True):
-        matrix = np.zeros((outputs, size))
-        for row in range(outputs):
-            start, stop = row * size // outputs, -(-(row + 1) * size // outputs)
-            matrix[row, start:stop] = 1 / (stop - start)
-        norms.append(_axis_norm(matrix, norm))
-    return math.prod(norms) <= limit
-
-
-def _max_pooling(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
-    """A value reaches at most so many windows; a maximum moves by no more than the largest change in its window."""
-    if norm == "linf":
-        return limit >= 1.0
-    options, windows = layer.options, 1
-    for size, outputs, kernel, stride, padding, dilation in zip(
-        layer.input_shape[1:], layer.output_shape[1:], options["kernel_size"], options["stride"], options["padding"],
-        options["dilation"], strict=True,
-    ):  # fmt: skip
-        seen = stride * np.arange(outputs)[:, None] - padding + dilation * np.arange(kernel)[None, :]
-        windows *= int(np.bincount(seen[(seen >= 0) & (seen < size)]).max())
-    return math.sqrt(windows) <= limit
-
-
 def _selection(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
     """Entry i of the output is entry index[i] of the input, or a constant where that is -1."""
     index = tensors[layer.weight or ""].ravel()
@@ -203,10 +120,8 @@ def _total(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, n
     return exact / (count if layer.options["mean"] else 1.0) <= limit
 
 
-def _leaky(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
-    """Of slope 1 on one side and, on the other, `slope` or a slope of each channel."""
-    slopes = [layer.options["slope"]] if layer.weight is None else _weight(layer, tensors).ravel()
-    return max(1.0, float(np.abs(slopes).max())) <= limit
+def _parametric(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
+    return parametric_slope(_weight(layer, tensors)) <= limit
 
 
 def _combination(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
@@ -232,12 +147,7 @@ PROOFS: dict[str, Proof] = {
     "scale": _scale,
     "selection": _selection,
     "total": _total,
-    "average pooling": _average_pooling,
-    "adaptive average pooling": _adaptive_average_pooling,
-    "max pooling": _max_pooling,
-    "LeakyReLU": _leaky,
-    "PReLU": _leaky,
-    "ELU": _leaky,
+    "PReLU": _parametric,
     "Householder": lambda layer, tensors, limit, norm: limit >= (1.0 if norm == "l2" else math.sqrt(2.0)),
     "sum": _combination,
     "concatenation": _combination,

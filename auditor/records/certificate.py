@@ -22,8 +22,8 @@ class LayerProof(Record):
     `lipschitz_upper` times the inputs.
 
     `inputs`: positions in `NetworkProof.layers` whose values it takes, -1 for the network's input. `kind`: dense,
-    convolution, transposed convolution, scale, selection, total, average pooling, adaptive average pooling, max
-    pooling, sum, concatenation (1 for these two: the walk counts what they join), or the name of a fixed function.
+    convolution, transposed convolution, scale, selection, total, (adaptive) average pooling, (adaptive) max pooling,
+    linear interpolation, sum, concatenation (1 for these two: the walk counts what they join), or a function's name.
     `options`: its geometry. `weight` names a tensor whose entries are right up to a relative `entry_error`, and the map
     they make, besides, up to `slack`. `assumed`: the constant in the 2-norm that the user vouches for, of a layer whose
     bound nobody proved. Shapes are without the batch.
@@ -55,7 +55,11 @@ class NetworkProof(Record):
 
 
 class Claim(Record):
-    """What a check concluded from a proof: of `rows` rows, `certified` keep `guarantee` within `epsilon`."""
+    """What a check concluded from a proof: of `rows` rows, `certified` keep `guarantee` within `epsilon`.
+
+    `locally`: how many of these the proof alone would not certify. Linear bounds around each row do, which are the
+    run's word here.
+    """
 
     check: str
     norm: Literal["l2", "linf"]
@@ -65,6 +69,7 @@ class Claim(Record):
     rows: int
     certified: int
     vra: int
+    locally: int = 0
 
 
 class Certificate(Record):

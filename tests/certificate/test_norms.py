@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from auditor.certificate.layers import GELU, SLOPES, proved
+from auditor.certificate.functions import GELU, SLOPES
+from auditor.certificate.layers import proved
 from auditor.certificate.norms import Axis, convolution_bounded, dense_bounded
 from auditor.records.certificate import LayerProof
 

@@ -194,7 +194,7 @@ def _confront(slopes: Tensor, bounds: Bounds, pair: Steepest, norm: Norm) -> Non
     j, i = steep[0].tolist()
     found = (
         f"the margin of class {j} over class {i} changes by {float(slopes[j, i]):.9g} per unit of {norm_text(norm)} "
-        f"norm between two inputs, and was proved to change by at most {float(bounds.margins[j, i]):.9g}"
+        f"norm between two inputs, and its bound is {float(bounds.margins[j, i]):.9g}"
     )
     refute_assumed(bounds, found)
     raise CertificateBroken(

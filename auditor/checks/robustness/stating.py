@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from auditor.methods.robustness import Bounds
 
 
-@op(version=3, device=True)
+@op(version=4, device=True)
 def state_proof(
     *, model: Any, input_shape: tuple[int, ...], norm: Norm, bounds: Bounds
 ) -> tuple[NetworkProof, dict[str, np.ndarray]]:

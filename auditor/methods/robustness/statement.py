@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from auditor.methods.robustness.elementary import Assumed, Concatenation, Sum, Total
 from auditor.methods.robustness.folding import fold
@@ -13,11 +14,20 @@ from auditor.methods.robustness.graph import network
 from auditor.methods.robustness.lipschitz import Bounds
 from auditor.methods.robustness.operator_norms import TRANSPOSED, convolution_axes, exact_type
 from auditor.methods.robustness.pieces import Piece
-from auditor.methods.robustness.pooling import ADAPTIVE_AVERAGE, MAXIMUM, spread
+from auditor.methods.robustness.pooling import ADAPTIVE_AVERAGE, ADAPTIVE_MAXIMUM, MAXIMUM, spread
+from auditor.methods.robustness.resampling import COPYING, PADDINGS, UPSAMPLINGS
 
 AVERAGE = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
-COPYING = ("ZeroPad", "ReflectionPad", "ReplicationPad", "CircularPad", "UpsamplingNearest")
-"""Layers, by the beginning of their names, whose outputs are entries of the input or zero."""
+NUMBERS = {
+    nn.LeakyReLU: {"slope": "negative_slope"},
+    nn.ELU: {"slope": "alpha"},
+    nn.RReLU: {"lower": "lower", "upper": "upper"},
+    nn.CELU: {"alpha": "alpha"},
+    nn.Softplus: {"beta": "beta", "threshold": "threshold"},
+    nn.Softshrink: {"lambd": "lambd"},
+    nn.Threshold: {"threshold": "threshold", "value": "value"},
+}
+"""What shapes an activation: the certificate's option and torch's attribute."""
 
 
 class Stated(NamedTuple):
@@ -90,11 +100,16 @@ def _form(piece: Piece) -> tuple[str, Tensor | None, dict[str, Any]]:
     if isinstance(layer, Total):
         return "total", None, {"mean": layer.mean}
     name = kind.__name__
-    if name.startswith(COPYING) or (kind is nn.Upsample and layer.mode == "nearest"):
+    if kind in PADDINGS or (kind in UPSAMPLINGS and layer.mode in COPYING):
         return "selection", _copied(layer, piece.input_shape), {}
-    if name == "PReLU":
+    if kind in UPSAMPLINGS:
+        return "linear interpolation", None, _interpolated(layer, len(piece.input_shape) - 1)
+    if kind is nn.PReLU:
         return name, layer.weight.double(), {}
-    return _pooling(piece) or (name, None, _slope(layer, name))
+    if kind is nn.GELU:
+        return name, None, {"approximate": layer.approximate}
+    shaped = {option: float(getattr(layer, given)) for option, given in NUMBERS.get(kind, {}).items()}
+    return _pooling(piece) or (name, None, shaped)
 
 
 def _geometry(axes: tuple[Any, ...], groups: int, mode: str) -> dict[str, Any]:
@@ -102,10 +117,19 @@ def _geometry(axes: tuple[Any, ...], groups: int, mode: str) -> dict[str, Any]:
 
 
 def _copied(layer: Any, input_shape: tuple[int, ...]) -> Tensor:
-    """Which entry of the input each entry of the output is, -1 for zero: what the layer does to 1, 2, 3, …"""
+    """Which entry of the input each entry of the output is, -1 for a constant: what the layer does to 1, 2, 3, …"""
     count = torch.Size(input_shape).numel()
     numbers = torch.arange(1, count + 1, dtype=torch.float64).reshape(1, *input_shape)
-    return layer(numbers).flatten().to(torch.int64) - 1
+    constant = exact_type(layer) in PADDINGS and PADDINGS[exact_type(layer)][1] == "constant"
+    moved = functional.pad(numbers, layer.padding) if constant else layer(numbers)
+    return moved.flatten().to(torch.int64) - 1
+
+
+def _interpolated(layer: Any, axes: int) -> dict[str, Any]:
+    """By how much each axis was said to be enlarged; None where its sizes say so."""
+    told = layer.scale_factor is not None and not layer.recompute_scale_factor
+    scales = [float(each) for each in spread(layer.scale_factor, axes)] if told else [None] * axes
+    return {"align_corners": bool(layer.align_corners), "scales": scales}
 
 
 def _pooling(piece: Piece) -> tuple[str, None, dict[str, Any]] | None:
@@ -120,16 +144,8 @@ def _pooling(piece: Piece) -> tuple[str, None, dict[str, Any]] | None:
         return "average pooling", None, options | {"divisor_override": getattr(layer, "divisor_override", None)}
     if isinstance(layer, ADAPTIVE_AVERAGE):
         return "adaptive average pooling", None, {}
+    if isinstance(layer, ADAPTIVE_MAXIMUM):
+        return "adaptive max pooling", None, {}
     if isinstance(layer, MAXIMUM):
         return "max pooling", None, windows("kernel_size", "stride", "padding", "dilation")
     return None
-
-
-def _slope(layer: Any, name: str) -> dict[str, Any]:
-    if name == "LeakyReLU":
-        return {"slope": float(layer.negative_slope)}
-    if name == "ELU":
-        return {"slope": float(layer.alpha)}
-    if name == "GELU":
-        return {"approximate": layer.approximate}
-    return {}
