@@ -56,7 +56,7 @@ def read_attributes(*, source: Source, stop: int, start: int = 0, step: int = 1)
     return {name: values[start:stop:step].copy() for name, values in source.attributes().items()}
 
 
-@op(version=1, device=True)
+@op(version=2, device=True)
 def forward(
     *,
     model: AuditedModel,
@@ -66,15 +66,21 @@ def forward(
     device: str,
     progress: Callable[[int, int], None],
 ) -> torch.Tensor:
-    """Logits [rows, classes] in `dtype`, on the CPU. In float64 both the weights and the arithmetic are float64."""
+    """Logits [rows, classes] in `dtype`, on the CPU. In float64 both the weights and the arithmetic are float64, and
+    convolutions are plain sums of products, as the bound on their error presumes.
+    """
+    import contextlib
     import copy
 
     import torch
 
+    from auditor.methods.robustness.arithmetic import plain_convolutions
+
     kind = {"float32": torch.float32, "float64": torch.float64}[dtype]
     network = model if kind is torch.float32 else copy.deepcopy(model).to(kind)
+    summed = plain_convolutions() if kind is torch.float64 else contextlib.nullcontext()
     parts = []
-    with torch.inference_mode():
+    with torch.inference_mode(), summed:
         for start in range(0, len(inputs), batch_size):
             batch = inputs[start : start + batch_size].to(device, kind)
             parts.append(network(batch).cpu())

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from auditor.methods.robustness.arithmetic import plain_convolutions
 from auditor.methods.robustness.ball import Ball, length, steepest
 from auditor.methods.robustness.rounding import UNIT
 from auditor.terms import Norm
@@ -160,7 +161,7 @@ def _quotient(
     double: nn.Module, first: Tensor, second: Tensor, norm: Norm, error: Error | None, *, predicted: bool
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """The steepest margin's slope between the points of each pair, and the gradients of its rise by the two points."""
-    with torch.enable_grad():
+    with torch.enable_grad(), plain_convolutions():
         ahead, behind = double(first), double(second)
         change = ahead - behind
         spread = change.amax(1) - change.amin(1)
@@ -175,7 +176,7 @@ def _quotient(
 def margin_slopes(model: nn.Module, pairs: Steepest, *, norm: Norm, error: Error | None = None) -> Tensor:
     """Lower bounds [classes, classes], float64, on the Lipschitz constant of each margin f_j − f_i, from `pairs`."""
     double = copy.deepcopy(model).double()
-    with torch.no_grad():
+    with torch.no_grad(), plain_convolutions():
         ahead, behind = double(pairs.first), double(pairs.second)
     doubt, gap = _allowance(ahead, behind, pairs.first, pairs.second, norm, error)
     change = ahead - behind

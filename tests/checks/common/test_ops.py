@@ -163,6 +163,25 @@ def test_forward_in_batches_is_the_plain_forward_pass(case, dtype, batch_size):
     torch.testing.assert_close(logits, expected, rtol=1e-5 if dtype == "float32" else 1e-12, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_float64_takes_no_convolution_from_a_library_that_chooses_its_algorithm(case, dtype):
+    """The bound on a float64 evaluation's error presumes sums of products: cuDNN may choose others."""
+    enabled = []
+
+    class Watched(nn.Module):
+        def forward(self, x):
+            enabled.append((torch.backends.cudnn.enabled, torch._C._get_nnpack_enabled()))
+            return case["model"].to(x.dtype)(x)
+
+    before = torch.backends.cudnn.enabled, torch._C._get_nnpack_enabled()
+    forward(
+        model=audited(Watched(), case["classes"], (3, 2, 2)),
+        inputs=case["x"], dtype=dtype, batch_size=64, device="cpu", progress=lambda *_: None,
+    )  # fmt: skip
+    assert enabled == [(False, False) if dtype == "float64" else before]
+    assert (torch.backends.cudnn.enabled, torch._C._get_nnpack_enabled()) == before
+
+
 def test_forward_of_no_rows_has_the_classes(case):
     model = audited(case["model"], case["classes"], (3, 2, 2))
     logits = forward(
