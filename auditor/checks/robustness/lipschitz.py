@@ -109,7 +109,7 @@ class Near(NamedTuple):
     steepest: Steepest
 
 
-@op(version=1, device=True)
+@op(version=2, device=True)
 def search_anywhere(
     *, model: Any, bounds: Bounds, inputs: Tensor, rows: Tensor, norm: Norm, box: tuple[float, float] | None,
     steps: int, restarts: int, seed: int, batch_size: int, device: str, progress: Callable[[int, int], None],
@@ -125,7 +125,7 @@ def search_anywhere(
     return Steepest(*(column.cpu() for column in found))
 
 
-@op(version=1, device=True)
+@op(version=2, device=True)
 def search_near(
     *, model: Any, bounds: Bounds, inputs: Tensor, rows: Tensor, norm: Norm, radius: float,
     box: tuple[float, float] | None, steps: int, restarts: int, seed: int, batch_size: int, device: str,
@@ -159,7 +159,7 @@ def slopes_alone(*, near: Near) -> Tensor:
     return near.slopes
 
 
-@op(version=1, device=True)
+@op(version=2, device=True)
 def bracket_margins(
     *, model: Any, bounds: Bounds, anywhere: Steepest, near: Near | None, norm: Norm, device: str
 ) -> Tensor:
