@@ -48,12 +48,13 @@ def _environment() -> Any:
 
 
 def prose(text: str) -> Markup:
-    """Escaped text in which `code` between back-quotes is set as code."""
+    """Escaped text in which `code` between back-quotes is set as code, and a number's hyphen as a minus sign."""
     from markupsafe import Markup, escape
 
     parts = re.split(r"`([^`\n]+)`", text)
     return Markup("").join(
-        Markup("<code>{}</code>").format(part) if k % 2 else escape(part) for k, part in enumerate(parts)
+        Markup("<code>{}</code>").format(part) if k % 2 else escape(re.sub(r"(?<![\w-])-(?=\d)", "−", part))
+        for k, part in enumerate(parts)
     )
 
 

@@ -92,9 +92,8 @@ def _single(finding: Finding, metrics: Mapping[str, Any]) -> Sheet | None:
     for name, meaning in zip(names, meanings, strict=True):
         cells = [Cell(name, "code"), Cell(_value(metrics[name]))]
         if has_interval:
-            bounds = metrics.get(name + INTERVAL)
-            if bounds is None and name in own and metrics[name] == finding.value:
-                bounds = finding.interval
+            judged = name in own and metrics[name] == finding.value
+            bounds = finding.interval if judged else metrics.get(name + INTERVAL)
             cells.append(Cell(words.interval(bounds) if bounds is not None else ""))
         if any(meanings):
             cells.append(Cell(meaning, "quiet"))

@@ -1,10 +1,11 @@
-"""The PDF: tagged, the same bytes, loading nothing; and what happens where Pango is missing."""
+"""The PDF: tagged, well filled, the same bytes, loading nothing; and what happens where Pango is missing."""
 
 from __future__ import annotations
 
 import re
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,30 @@ def test_tagged_titled_and_the_same_twice(tmp_path: Path) -> None:
         assert face in text
     assert b"/Figure" in text
     assert b"/JavaScript" not in text
+
+
+def lowest(box: Any) -> float:
+    """The lower edge of the last text or picture in a laid-out box."""
+    own = box.position_y + box.height if type(box).__name__ in {"TextBox", "BlockReplacedBox"} else 0.0
+    return max([own, *(lowest(inner) for inner in getattr(box, "children", ()))])
+
+
+@requires_pango
+@pytest.mark.pango
+@pytest.mark.slow
+def test_no_page_but_the_last_is_nearly_empty(page: str) -> None:
+    import weasyprint
+
+    with pdf._quiet():
+        pages = [sheet._page_box for sheet in weasyprint.HTML(string=page).render().pages]
+    filled = [
+        max(lowest(box) - sheet.content_box_y() for box in sheet.children if type(box).__name__ != "MarginBox")
+        / sheet.height
+        for sheet in pages[1:-1]
+    ]
+    assert len(filled) > 10
+    assert {number: share for number, share in enumerate(filled, 2) if share < 0.3} == {}
+    assert max(filled) <= 1.0
 
 
 @requires_pango

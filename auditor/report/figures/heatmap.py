@@ -12,6 +12,8 @@ from auditor.report.figures.canvas import Canvas
 from auditor.report.typeface import width as text_width
 
 MOST = 30
+DEEPEST = 0.8
+"""Opacity of the largest value’s cell: any deeper, and its number could not be read in both themes."""
 
 
 def draw_heatmap(evidence: Heatmap, columns: Mapping[str, Sequence[Any]], *, id: str, title: str) -> Canvas:
@@ -48,18 +50,10 @@ def draw_heatmap(evidence: Heatmap, columns: Mapping[str, Sequence[Any]], *, id:
             if value is None or value == 0:
                 continue
             depth = min(abs(value) / largest, 1.0)
-            canvas.rect(x + 0.4, y + 0.4, size - 0.8, size - 0.8, "data", opacity=0.08 + 0.92 * depth)
+            canvas.rect(x + 0.4, y + 0.4, size - 0.8, size - 0.8, "heat", opacity=0.06 + (DEEPEST - 0.06) * depth)
             text = _cell(value, evidence.percent)
-            fits = text_width(text, 9.0) <= size - 2
-            if fits:
-                canvas.text(
-                    x + size / 2,
-                    y + size / 2 + 3.2,
-                    text,
-                    size=9.0,
-                    anchor="middle",
-                    fill="paper" if depth > 0.55 else "ink",
-                )
+            if text_width(text, 9.0) <= size - 2:
+                canvas.text(x + size / 2, y + size / 2 + 3.2, text, size=9.0, anchor="middle", fill="ink")
     _outline(canvas, evidence, rows, across, left, top, size)
     if len(all_rows) > MOST or len(all_across) > MOST:
         canvas.height += 14

@@ -1,4 +1,7 @@
-"""The colour tokens of the report, light and dark. Okabe–Ito blue is the data colour; ok, alert, warn mean status."""
+"""The colour tokens of the report, light and dark. Okabe–Ito blue is the data colour; ok, alert, warn mean status.
+
+Text reaches a contrast of 4.5 on paper and on wash, lines and fills that carry meaning 3 (WCAG 2.2, AA).
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,14 @@ LIGHT = {
     "ink3": "#646b78",
     "rule": "#d5d9df",
     "rule2": "#e9ebef",
-    "hatch": "#9aa3b0",
+    "hatch": "#828c9a",
     "data": "#0072b2",
-    "data2": "#7fb8d8",
+    "data2": "#4594c2",
     "data3": "#d6e8f3",
+    "heat": "#0072b2",
     "link": "#00598c",
     "ok": "#00735a",
-    "alert": "#c2500a",
+    "alert": "#ba4b08",
     "warn": "#8a6100",
 }
 DARK = {
@@ -31,6 +35,7 @@ DARK = {
     "data": "#4ba6de",
     "data2": "#2f6f96",
     "data3": "#17364a",
+    "heat": "#2b78ab",
     "link": "#7cc0ea",
     "ok": "#3dbf9c",
     "alert": "#f08a4b",
