@@ -49,7 +49,7 @@ def samples(prepared: Prepared, store: Store, checks: Mapping[str, Check]) -> tu
     document = prepared.document
     shape = tuple(document.model.input.shape)
     name = next((check.over.data for check in checks.values() if check.over is not None), None)
-    if name is None or len(shape) != 3 or shape[0] not in (1, 3):
+    if name is None or len(shape) != 3 or shape[0] not in (1, 3) or min(shape[1:]) < 2:
         return None, {}
     low, high = document.model.input.range or (0.0, 1.0)
     parameters = {

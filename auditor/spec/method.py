@@ -1,4 +1,4 @@
-"""How `robustness.certified` certifies: `lipschitz`, `smoothing` or `{smoothing: {sigma: 0.25}}`, `crown`."""
+"""How `robustness.certified` certifies: `lipschitz`, `crown` or `{crown: {seconds: 5}}`, `smoothing` likewise."""
 
 from __future__ import annotations
 
@@ -37,10 +37,15 @@ class Smoothing:
 
 @dataclass(frozen=True)
 class Crown:
-    """Linear bounds on each row's neighbourhood (Zhang et al. 2018); needs a package of its own."""
+    """As `lipschitz`, then linear bounds on the neighbourhood of each row that stays undecided (Zhang et al. 2018):
+    deterministic but for the clock, and certifies the check's epsilon, no larger radius.
+
+    `seconds`: the time a row may take to sharpen its bounds once the first ones, which are always computed, fall short.
+    """
 
     tag: ClassVar[str] = "crown"
     __pydantic_config__: ClassVar[Any] = STRICT
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
 
 
 Method = Annotated[Lipschitz | Smoothing | Crown, Tagged(Lipschitz, Smoothing, Crown)]

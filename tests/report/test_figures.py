@@ -104,6 +104,16 @@ def test_a_histogram_counts_its_values_and_splits_at_the_threshold() -> None:
     assert len(bars) == 2 or len(bars) == 3
 
 
+def test_values_at_the_threshold_are_drawn_on_its_right_side() -> None:
+    histogram = Histogram(
+        id="h", caption="h", x=Axis(label="x", low=0), value="v", hatch="below", bins=10,
+        marks=(Mark(axis="x", value=0.3, label="at least 0.3", kind="threshold"),),
+    )  # fmt: skip
+    drawn = root(draw_histogram(histogram, {"v": [0.1, 0.3, 0.3, 0.3]}, id="h", title="h"))
+    assert "3 within" in [text.text for text in drawn.iter(f"{SVG}text")]
+    assert len([r for r in drawn.iter(f"{SVG}rect") if r.get("class") == "f-data"]) == 1
+
+
 def test_bars_are_as_long_as_their_values() -> None:
     bars = Bars(id="b", caption="b", x=Axis(label="x", low=0, high=1), label="n", values=("v",))
     drawn = root(draw_bars(bars, {"n": ["a", "b"], "v": [0.25, 0.5]}, id="b", title="b"))

@@ -8,6 +8,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+def is_image(shape: tuple[int, ...]) -> bool:
+    """Whether an input of this shape is one to look at: two sides of more than one pixel, with or without channels."""
+    return len(shape) in (2, 3) and min(shape[-2:]) > 1
+
+
 def as_image(values: np.ndarray, input_range: tuple[float, float] | None) -> np.ndarray:
     """uint8 [height, width] or [height, width, 3] of one input [channels, height, width] or [height, width].
 

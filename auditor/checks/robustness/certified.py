@@ -18,6 +18,7 @@ from auditor.checks.robustness.certifying import (
     observe_lipschitz,
     plan_bounds,
 )
+from auditor.checks.robustness.linear import plan_linear
 from auditor.checks.robustness.separating import Conflicts, pair_conflicts
 from auditor.checks.robustness.smoothing import plan_smoothing
 from auditor.checks.robustness.stating import state_proof
@@ -79,12 +80,7 @@ class CertifiedRobustness(Check):
     def unavailable(self) -> tuple[str, ...]:
         if isinstance(self.method, Smoothing):
             return self._beyond_smoothing()
-        missing = []
-        if isinstance(self.method, Crown):
-            missing.append(
-                "method: crown (needs auto_LiRPA, whose newest release, 0.3, is for torch below 1.13; use smoothing)"
-            )
-        return tuple(missing)
+        return ()
 
     def _beyond_smoothing(self) -> tuple[str, ...]:
         """What this check asks of smoothing that smoothing does not give."""
@@ -134,6 +130,11 @@ class CertifiedRobustness(Check):
             )
             for size in range(1, _sizes(guarantee) + 1)
         )  # fmt: skip
+        if isinstance(self.method, Crown):
+            certified = plan_linear(
+                build, self, self.method, certified=certified, attacks=attacks, logits=logits, single=single,
+                bounds=bounds,
+            )  # fmt: skip
         return build.add(
             judge,
             check=self,
@@ -191,7 +192,7 @@ def shares_needed(check: Check, rows: int) -> int | None:
     return needed if rows < needed else None
 
 
-@op(version=9)
+@op(version=10)
 def judge(
     *,
     check: CertifiedRobustness,

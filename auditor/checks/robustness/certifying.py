@@ -11,6 +11,7 @@ from auditor.terms import Affinity, Norm, Standard, TopK
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from auditor.checks.robustness.linear import LinearProofs
     from auditor.methods.robustness import Bounds, Certificates
     from auditor.methods.robustness.float32_pass import Float32Logits
 
@@ -26,12 +27,15 @@ NETWORK = "network."
 
 
 class CertifiedRows(NamedTuple):
-    """One entry a selected row. `rank`: how many classes score above the label, 0 where it is predicted."""
+    """One entry a selected row. `rank`: how many classes score above the label, 0 where it is predicted. `linear`: the
+    share of linear bounds in the certificates, where they were asked for.
+    """
 
     predicted: Tensor
     label: Tensor
     rank: Tensor
     certificates: Certificates
+    linear: LinearProofs | None = None
 
 
 class Narrowest(NamedTuple):
@@ -85,9 +89,9 @@ def _remedy(remedy: str | None, node: str | None, model: Any, arithmetic: Arithm
     if node in (None, "model", type(model).__name__) or arithmetic != "real":
         return remedy
     whole = node.startswith(NETWORK) and node in dict(model.named_modules())
-    key = f".{node.removeprefix(NETWORK)}" if whole else " under the name of the module it is in"
+    key = f"model.assumed.{node.removeprefix(NETWORK)}, or a module around it" if whole else "model.assumed"
     smoothing = "" if "smoothing" in (remedy or "") else ", or name `method: smoothing` in the check"
-    return f"{remedy or 'use another layer'}{smoothing}; if you vouch for its constant, state it: model.assumed{key}"
+    return f"{remedy or 'use another layer'}{smoothing}; if you vouch for its constant, state it: {key}"
 
 
 @op(version=2)
@@ -100,7 +104,7 @@ def bound_margins(*, bounds: Bounds | Refusal) -> Bounds:
     return bounds
 
 
-@op(version=1, device=True)
+@op(version=2, device=True)
 def evaluate_float32(*, model: Any, inputs: Tensor, rows: Tensor, bounds: Bounds, device: str) -> Float32Logits:
     """The float32 logits of the selected rows, and how far float32 may have led them from the exact ones."""
     from auditor.methods.robustness.float32_pass import Float32Pass, float32_logits
@@ -111,7 +115,7 @@ def evaluate_float32(*, model: Any, inputs: Tensor, rows: Tensor, bounds: Bounds
     return float32_logits(Float32Pass(graph, bounds), chosen, device=device)
 
 
-@op(version=4)
+@op(version=5)
 def certify_rows(
     *,
     logits: Tensor | None,
@@ -143,7 +147,7 @@ def certify_rows(
     return CertifiedRows(order[:, 0], label, rank, certificates)
 
 
-@op(version=4, device=True)
+@op(version=5, device=True)
 def observe_lipschitz(
     *,
     model: Any,

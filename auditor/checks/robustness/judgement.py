@@ -9,6 +9,7 @@ from auditor.checks.common.conclude import conclude
 from auditor.checks.robustness import pictures, wording
 from auditor.records import EvidenceKind, Judgement
 from auditor.records.certificate import Claim, Proved
+from auditor.spec.method import Crown
 from auditor.statistics import Interval, clopper_pearson
 from auditor.tagged import written
 from auditor.terms import Affinity, Standard, TopK
@@ -30,7 +31,8 @@ class Outcome(NamedTuple):
 
     `vra_radius`: the label's guarantee is proved up to here. `broken_at`: it is known to fail from here on; 0 if wrong
     already. `radii` [rows, sizes]: the certified radius of each set of highest classes, 0 where the guarantee does not
-    admit it; `holds` [rows, sizes]: whether it is admitted and holds the label.
+    admit it; `holds` [rows, sizes]: whether it is admitted and holds the label; `linear` [rows, sizes]: whether its
+    radius is due to linear bounds. `exhausted`: stayed undecided when its time for them ran out.
     """
 
     label: np.ndarray
@@ -44,6 +46,8 @@ class Outcome(NamedTuple):
     robust_set: np.ndarray
     radii: np.ndarray
     holds: np.ndarray
+    linear: np.ndarray
+    exhausted: np.ndarray
 
     def proved(self, epsilon: float) -> np.ndarray:
         return (self.vra_radius >= epsilon) & (self.vra_radius > 0)
@@ -52,6 +56,16 @@ class Outcome(NamedTuple):
         """As `proved`, were sets of more than `size` classes not admitted."""
         radii = self.radii[:, :size]
         return (self.holds[:, :size] & (radii >= epsilon) & (radii > 0)).max(axis=1)
+
+    def certified_linearly(self, epsilon: float) -> np.ndarray:
+        """Rows of which no set would be certified at `epsilon` without linear bounds, and one is."""
+        reached = (self.radii >= epsilon) & (self.radii > 0)
+        return reached.max(axis=1) & ~(reached & ~self.linear).max(axis=1)
+
+    def proved_linearly(self, epsilon: float) -> np.ndarray:
+        """The rows among `proved` that would not be without linear bounds."""
+        by_constant = self.holds & ~self.linear & (self.radii >= epsilon) & (self.radii > 0)
+        return self.proved(epsilon) & ~by_constant.max(axis=1)
 
     def standing(self, epsilon: float) -> np.ndarray:
         return self.broken_at > epsilon
@@ -84,6 +98,8 @@ def certified_judgement(
         "rejection_rate": int((~outcome.certified).sum()),
         "accuracy_under_attack": int(standing.sum()),
     }
+    if isinstance(check.method, Crown):
+        counts |= _linear_counts(outcome, check.epsilon)
     upper = float(bounds.margins.max())
     metrics: dict[str, Any] = {name: count / n if n else None for name, count in counts.items()}
     metrics |= {"lipschitz_upper": upper, "lipschitz_lower": lipschitz_lower}
@@ -107,6 +123,8 @@ def certified_judgement(
             "robust_set": pa.array(sets, pa.list_(pa.int64())),
         }
     )
+    if isinstance(check.method, Crown):
+        points = points.append_column("locally", pa.array(outcome.certified_linearly(check.epsilon), pa.bool_()))
     proofs = metric in ("vra", "lipschitz_upper")
     judgement = conclude(
         check,
@@ -137,6 +155,7 @@ def certified_judgement(
         rows=n,
         certified=int(outcome.certified.sum()),
         vra=counts["vra"],
+        locally=counts.get("certified_locally", 0),
     )
     return replace(judgement, proved=Proved(*proof, claim))
 
@@ -205,9 +224,10 @@ def attacked_judgement(
 
 
 def _outcome(certified: CertifiedRows, broken_at: np.ndarray) -> Outcome:
+    import numpy as np
     import torch
 
-    certificates = certified.certificates
+    certificates, linear = certified.certificates, certified.linear
     assert certificates.vra_radius is not None
     places = torch.arange(1, certificates.radii.shape[1] + 1)
     return Outcome(
@@ -222,7 +242,20 @@ def _outcome(certified: CertifiedRows, broken_at: np.ndarray) -> Outcome:
         robust_set=certificates.robust_set.numpy(),
         radii=certificates.radii.numpy(),
         holds=(certificates.admissible & (certified.rank[:, None] < places)).numpy(),
+        linear=np.zeros(certificates.radii.shape, bool) if linear is None else linear.held.numpy(),
+        exhausted=np.zeros(len(broken_at), bool) if linear is None else linear.exhausted.numpy(),
     )
+
+
+def _linear_counts(outcome: Outcome, epsilon: float) -> dict[str, int]:
+    """How many rows owe their certificate to the network's constant, how many to linear bounds alone."""
+    locally = outcome.certified_linearly(epsilon)
+    return {
+        "certified_globally": int((outcome.certified & ~locally).sum()),
+        "certified_locally": int(locally.sum()),
+        "vra_locally": int(outcome.proved_linearly(epsilon).sum()),
+        "out_of_time": int(outcome.exhausted.sum()),
+    }
 
 
 def _interval(

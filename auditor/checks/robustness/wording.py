@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from auditor.spec.method import Crown
 from auditor.statistics import Interval, clopper_pearson
 from auditor.terms import Standard, TopK
 
@@ -34,7 +35,7 @@ def certified_summary(
     if not n:
         return "No row satisfies the check's filter. Nothing was certified and nothing refuted."
     proved, clean, standing = counts["vra"], counts["clean_accuracy"], counts["accuracy_under_attack"]
-    first = f"For {proved:,} of {n:,} rows {_promise(check)} under any perturbation of {ball(check)}. "
+    first = f"For {proved:,} of {n:,} rows {_promise(check)} under any perturbation of {ball(check)}. {_by(counts)}"
     second = f"{clean - standing:,} more are right until an attack breaks them, {standing - proved:,} are neither, "
     second += f"{n - clean:,} are wrong without any perturbation."
     if check.threshold.metric == "lipschitz_upper":
@@ -43,6 +44,14 @@ def certified_summary(
             f"a change of {metrics['lipschitz_lower']:.4g} was observed."
         )
     return first + second
+
+
+def _by(counts: dict[str, int]) -> str:
+    """Which bounds prove it, where there are two kinds."""
+    if not counts["vra"] or "vra_locally" not in counts:
+        return ""
+    locally, proved = counts["vra_locally"], counts["vra"]
+    return f"The network's constant proves {proved - locally:,} of these, linear bounds around the row {locally:,}. "
 
 
 def attacked_summary(check: AttackedRobustness, counts: dict[str, int], n: int) -> str:
@@ -79,8 +88,18 @@ def rests_on(check: CertifiedRobustness, bounds: Bounds) -> tuple[str, ...]:
     return (
         "Lipschitz bounds recomputed from the weights alone in float64, each eigenvalue bound proved by a Cholesky "
         "factorisation with its residual and rounding added; nothing else stored in the checkpoint is read.",
+        *_linear_basis(check),
         ARITHMETIC[check.arithmetic],
         *nobody,
+    )
+
+
+def _linear_basis(check: CertifiedRobustness) -> tuple[str, ...]:
+    if not isinstance(check.method, Crown):
+        return ()
+    return (
+        "For rows that these leave undecided, linear bounds on every layer around the row (Zhang et al. 2018), in "
+        f"float64 with each rounding counted, sharpened for up to {check.method.seconds:g}\u202fs a row.",
     )
 
 
@@ -92,11 +111,29 @@ def certified_limits(check: CertifiedRobustness, counts: dict[str, int], n: int)
         f"Undecided is not broken: {attack_name(check)} failed on them; a stronger attack might not.",
         SERVING[check.arithmetic],
     ]
-    if check.norm == "linf":
+    if isinstance(check.method, Crown):
+        limits += _linear_limits(check, check.method, counts)
+    elif check.norm == "linf":
         limits.append(
             "Layer by layer, bounds in the ℓ∞ norm are loose: far more rows may be robust than are certified."
         )
     return tuple(limits)
+
+
+def _linear_limits(check: CertifiedRobustness, method: Crown, counts: dict[str, int]) -> list[str]:
+    limits = []
+    if counts["certified_locally"]:
+        limits.append(
+            f"Linear bounds were sought for {check.epsilon:g} alone: rows certified by them have that radius in the "
+            "tables, and may keep their guarantee further. `auditor verify` does not prove them again."
+        )
+    if (late := counts["out_of_time"]) > 0:
+        rows = f"{late:,} undecided row{'' if late == 1 else 's'}"
+        limits.append(
+            f"For {rows} the {method.seconds:g}\u202fs of linear bounds ran out. More seconds, or a faster machine, "
+            "may certify more, so these shares may differ from run to run."
+        )
+    return limits
 
 
 def ceiling_limit(check: CertifiedRobustness, ceiling: float | None) -> tuple[str, ...]:

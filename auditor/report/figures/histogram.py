@@ -54,7 +54,9 @@ def draw_histogram(
 
 
 def _edges(low: float, high: float, bins: int, threshold: float | None) -> list[float]:
-    """Equal bins on round numbers, with the threshold between two of them."""
+    """Equal bins on round numbers, with the threshold between two of them, also where no value lies beyond it."""
+    if threshold is not None and low < threshold <= high:
+        high = max(high, threshold + (threshold - low) / bins)
     if threshold is not None and low < threshold < high:
         step = (threshold - low) / max(1, round((threshold - low) / (high - low) * bins))
         if step < (high - low) / bins / 3:

@@ -10,7 +10,7 @@ from torch import nn
 
 from auditor.checks.robustness.attacked import AttackedRobustness
 from auditor.checks.robustness.certified import CertifiedRobustness
-from auditor.errors import AssumptionBroken, CertificateBroken, NotAvailable, Undecidable, Unsupported
+from auditor.errors import AssumptionBroken, CertificateBroken, Undecidable, Unsupported
 from auditor.records import EvidenceKind, Status
 from auditor.statistics import clopper_pearson
 from tests.support import make_check, run_check
@@ -306,13 +306,6 @@ def test_float32_certifies_a_little_less_than_real_arithmetic():
     assert (single <= real).all()
     assert (single < real).any()
     assert (single >= 0.99 * real).all()
-
-
-@pytest.mark.parametrize("extra", ["method: crown"])
-def test_what_is_still_to_come_says_so(extra):
-    x, y = images(20)
-    with pytest.raises(NotAvailable, match=extra.split()[-1]):
-        certified(CERTIFIED.format(metric="vra", t=0.1) + "\n" + extra, robust_model(), x, y)
 
 
 def test_too_few_rows_are_known_before_anything_runs():

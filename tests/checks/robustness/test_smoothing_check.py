@@ -94,7 +94,6 @@ def test_it_is_one_task_a_chunk_and_resumes(tmp_path):
         (("epsilon: 0.25", "epsilon: 0.25\nnorm: linf"), "linf"),
         (("epsilon: 0.25", "epsilon: 0.25\nguarantee: {top_k: 1}"), "guarantee"),
         (("metric: vra", "metric: lipschitz_upper"), "lipschitz_upper"),
-        (("{smoothing: {sigma: 0.25, samples: 400, first: 32}}", "crown"), "crown"),
     ],
 )
 def test_what_it_cannot_do_is_said_before_it_runs(change, said):

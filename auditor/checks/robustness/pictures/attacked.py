@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from auditor.checks.common.images import as_image
+from auditor.checks.common.images import as_image, is_image
 from auditor.checks.robustness.pictures.shared import (
     Pictures,
     by_class,
@@ -82,7 +82,7 @@ def _flips(
     classes: tuple[str, ...],
     input_range: tuple[float, float] | None,
 ) -> tuple[ImageGrid | None, dict[str, np.ndarray]]:
-    if shown.inputs.ndim not in (3, 4) or not len(shown.positions):
+    if not is_image(shown.inputs.shape[1:]) or not len(shown.positions):
         return None, {}
     tiles, images = [], {}
     for place, position in enumerate(shown.positions.tolist()):

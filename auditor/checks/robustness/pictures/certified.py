@@ -69,6 +69,9 @@ def _curve(check: CertifiedRobustness, outcome: Outcome, conflicts: Conflicts) -
     import pyarrow as pa
 
     radii = np.linspace(0, BEYOND * check.epsilon, CURVE_POINTS)
+    if outcome.linear.any():
+        # What linear bounds prove ends at ε, and must not seem to fade out beyond.
+        radii = np.sort(np.append(radii, (check.epsilon, np.nextafter(check.epsilon, np.inf))))
     certified = np.array([outcome.proved(radius).mean() for radius in radii])
     standing = np.array([outcome.standing(radius).mean() for radius in radii])
     clean = float(outcome.correct.mean())
@@ -79,6 +82,7 @@ def _curve(check: CertifiedRobustness, outcome: Outcome, conflicts: Conflicts) -
         detail=(
             "Broken: an attack changed the label at that distance or nearer. "
             f"None was sought beyond {check.epsilon:g}: right of the line, undecided holds what an attack might break."
+            f"{_linear_remark(check, outcome, 'count up to it only')}"
         ),
         alt=(
             f"Stacked shares by radius from 0 to {radii[-1]:.3g}: right without perturbation {clean:.3f}; "
@@ -106,6 +110,12 @@ def _curve(check: CertifiedRobustness, outcome: Outcome, conflicts: Conflicts) -
         limit = Series(label="most for any classifier", x="epsilon", y="ceiling", style="reference")
         curve = curve.model_copy(update={"series": (*curve.series, limit)})
     return curve, pa.table(columns)
+
+
+def _linear_remark(check: CertifiedRobustness, outcome: Outcome, what: str) -> str:
+    """A sentence on the rows right by linear bounds, whose radius is the check's; empty where there are none."""
+    count = int(outcome.proved_linearly(check.epsilon).sum())
+    return f" Rows proved by linear bounds, {count:,}, {what}." if count else ""
 
 
 def _class_bars(check: CertifiedRobustness, outcome: Outcome, classes: tuple[str, ...]) -> tuple[Bars, pa.Table]:
@@ -143,7 +153,8 @@ def _radius_histogram(check: CertifiedRobustness, outcome: Outcome) -> tuple[His
         Histogram(
             id="radius",
             caption=f"Half of the rows are certified right up to {median:.3g} or more.",
-            detail=f"{below:,} rows fall short of {check.epsilon:g}; 0 means wrong, or not certifiable at all.",
+            detail=f"{below:,} rows fall short of {check.epsilon:g}; 0 means wrong, or not certifiable at all."
+            f"{_linear_remark(check, outcome, f'stand at {check.epsilon:g}, whatever more they might keep')}",
             alt=f"Certified radii from 0 to {finite.max(initial=0.0):.3g}, median {median:.3g}.",
             wide=True,
             x=radius_axis(check, None),

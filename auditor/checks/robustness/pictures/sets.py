@@ -64,7 +64,8 @@ def sizes_bars(check: CertifiedRobustness, outcome: Outcome) -> tuple[Bars, pa.T
     bars = Bars(
         id="sizes",
         caption=f"Single classes certify {shares[0]:.3f} of the rows right, sets up to {sizes[-1]} {shares[-1]:.3f}.",
-        detail="Certified and right if only sets of up to k classes were admitted; the tick is right unperturbed.",
+        detail="Certified and right if only sets of up to k classes were admitted; the tick is right unperturbed."
+        + _untried(check, outcome),
         alt="Share certified and right by k: "
         + ", ".join(f"{k} {share:.3f}" for k, share in zip(sizes, shares, strict=True)),
         x=Axis(label="share of rows", low=0.0, high=1.0),
@@ -77,3 +78,11 @@ def sizes_bars(check: CertifiedRobustness, outcome: Outcome) -> tuple[Bars, pa.T
     correct = [float(outcome.holds[:, :size].any(1).mean()) for size in sizes]
     table = pa.table({"k": [f"k = {size}" for size in sizes], "share": shares, "correct": correct})
     return bars, table
+
+
+def _untried(check: CertifiedRobustness, outcome: Outcome) -> str:
+    """What linear bounds might add to the smaller sets: they are tried where the constant decides nothing."""
+    by_constant = outcome.proved(check.epsilon) & ~outcome.proved_linearly(check.epsilon)
+    if not outcome.linear.any() or not (by_constant & (outcome.k > 1)).any():
+        return ""
+    return " Linear bounds were not tried on sets smaller than one that the constant certifies."

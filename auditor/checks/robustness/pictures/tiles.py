@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from auditor.checks.common.images import as_image
+from auditor.checks.common.images import as_image, is_image
 from auditor.records import ImageGrid, Tile
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def narrowest_grid(
     classes: tuple[str, ...],
     input_range: tuple[float, float] | None,
 ) -> tuple[ImageGrid | None, dict[str, np.ndarray]]:
-    if narrowest.inputs.ndim not in (3, 4) or not len(narrowest.positions):
+    if not is_image(narrowest.inputs.shape[1:]) or not len(narrowest.positions):
         return None, {}
     tiles, images = [], {}
     for place, position in enumerate(narrowest.positions.tolist()):
@@ -62,7 +62,7 @@ def conflicts_grid(
 ) -> tuple[ImageGrid | None, dict[str, np.ndarray]]:
     """The nearest pairs of rows of which no classifier can have both certified right; None where there is none."""
     count = min(conflicts.within(check.epsilon), len(conflicts.inputs))
-    if not count or conflicts.inputs.ndim not in (4, 5):
+    if not count or not is_image(conflicts.inputs.shape[2:]):
         return None, {}
     tiles, images = [], {}
     for place in range(count):
