@@ -22,6 +22,11 @@ ARITHMETIC = {
     "every neighbour within the radius, whatever the order of sums, fused or not.",
 }
 
+LAYERS = {
+    "l2": "each eigenvalue bound proved by a Cholesky factorisation with its residual and rounding added",
+    "linf": "each layer's largest sum of magnitudes, rounded up",
+}
+
 SERVING = {
     "real": "Arithmetic on the device that serves the model, if not float64, is not covered.",
     "float32": "Presumed of the device that serves the model: TF32, bfloat16 and autocast off, convolutions direct or "
@@ -86,8 +91,8 @@ def assumed(constants: Mapping[str, float]) -> tuple[str, ...]:
 def rests_on(check: CertifiedRobustness, bounds: Bounds) -> tuple[str, ...]:
     nobody = ("No constant is assumed by the user.",) if not bounds.assumed else ()
     return (
-        "Lipschitz bounds recomputed from the weights alone in float64, each eigenvalue bound proved by a Cholesky "
-        "factorisation with its residual and rounding added; nothing else stored in the checkpoint is read.",
+        f"Lipschitz bounds recomputed from the weights alone in float64, {LAYERS[check.norm]}; nothing else stored in "
+        "the checkpoint is read.",
         *_linear_basis(check),
         ARITHMETIC[check.arithmetic],
         *nobody,
