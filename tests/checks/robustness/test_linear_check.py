@@ -96,9 +96,10 @@ def test_a_row_that_linear_bounds_prove_has_the_radius_they_were_asked_for():
 def test_the_curve_ends_linear_bounds_at_the_radius_they_were_asked_for():
     judgement = judged()
     curve = judgement.tables["radii"].to_pydict()
-    vra, proved = judgement.finding.metrics["vra"], dict(zip(curve["epsilon"], curve["certified"], strict=True))
-    assert proved[0.05] == pytest.approx(vra)
-    assert proved[float(np.nextafter(0.05, 1))] == pytest.approx(vra - judgement.finding.metrics["vra_locally"], abs=0.02)
+    metrics, proved = judgement.finding.metrics, dict(zip(curve["epsilon"], curve["certified"], strict=True))
+    assert proved[0.05] == pytest.approx(metrics["vra"])
+    beyond = proved[float(np.nextafter(0.05, 1))]
+    assert beyond == pytest.approx(metrics["vra"] - metrics["vra_locally"], abs=0.02)
     assert curve["certified"] == sorted(curve["certified"], reverse=True)
     drawn = next(item for item in judgement.finding.evidence if item.id == "radii")
     assert "count up to it only" in drawn.detail
