@@ -63,7 +63,7 @@ def orthogonal_(
         if isinstance(layer, CONVOLUTIONS) and convolutions == "operator":
             orthogonal_operator_(layer, generator=generator)
         elif isinstance(layer, (nn.Linear, *CONVOLUTIONS)):
-            nn.init.orthogonal_(layer.weight, generator=generator)
+            _draw_orthogonal(layer.weight, generator)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     return module
@@ -88,8 +88,13 @@ def orthogonal_operator_(
         layer.weight.zero_()
         for rows in layer.weight.chunk(layer.groups):
             patch = rows[(slice(None), slice(None), *centre)]
-            drawn = nn.init.orthogonal_(torch.empty_like(patch, device="cpu"), generator=generator)
-            patch.copy_(drawn)
+            _draw_orthogonal(patch, generator)
         if layer.bias is not None:
             layer.bias.zero_()
     return layer
+
+
+@torch.no_grad()
+def _draw_orthogonal(weight: Tensor, generator: torch.Generator | None) -> None:
+    """Drawn on the CPU, where `generator` lives, whatever the weight's place."""
+    weight.copy_(nn.init.orthogonal_(torch.empty_like(weight, device="cpu"), generator=generator))
