@@ -10,6 +10,7 @@ and at x', together: half of it, at ‖x‖ + ρ, bounds one. A margin proved ab
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -20,7 +21,9 @@ from auditor.errors import Unsupported
 from auditor.methods.robustness.arithmetic import plain_convolutions
 from auditor.methods.robustness.evaluation_error import EvaluationError
 from auditor.methods.robustness.graph import Network
-from auditor.methods.robustness.linear_bounds.relaxation import ENTRIES, Region, Relaxation, Step, steps
+from auditor.methods.robustness.linear_bounds.leads import by_size, compared, leads
+from auditor.methods.robustness.linear_bounds.refining import Sought, refined
+from auditor.methods.robustness.linear_bounds.relaxation import ENTRIES, Region, Relaxation, steps
 from auditor.terms import Norm
 
 ROOT_TWO = 1.4142135623731
@@ -68,19 +71,27 @@ def certify_locally(
     """
     made = steps(network)
     margin = torch.full(wanted.shape, -math.inf, dtype=torch.float64, device=inputs.device)
+    exhausted = torch.zeros(len(inputs), dtype=torch.bool, device=inputs.device)
     needed = leads_needed(inputs, epsilon, norm, error)
     width = max(math.prod(step.node.output_shape) for step in made)
     batch = max(1, ENTRIES // (64 * width))
     with torch.no_grad(), plain_convolutions():
         for start in range(0, len(inputs), batch):
             rows = slice(start, start + batch)
-            region = ball(inputs[rows].double(), epsilon, norm)
-            margin[rows] = margins(made, region, wanted[rows], orders[rows])
-            if progress is not None:
-                progress(min(start + batch, len(inputs)))
-    del seconds
+            relaxed = Relaxation(made, ball(inputs[rows].double(), epsilon, norm))
+            relaxed.fill()
+            pairs = compared(wanted[rows], orders.shape[1])
+            margin[rows] = by_size(leads(relaxed, pairs, orders[rows]), pairs, wanted[rows])
+            undecided = (wanted[rows] & (margin[rows] <= needed[rows, None])).any(1)
+            for place, row in enumerate(range(start, start + len(undecided))):
+                if seconds > 0 and bool(undecided[place]):
+                    one = relaxed.of(torch.tensor([place], device=inputs.device))
+                    sought = Sought(one, orders[row], wanted[row], float(needed[row]), time.monotonic() + seconds)
+                    margin[row], exhausted[row] = refined(sought, margin[row])
+                if progress is not None:
+                    progress(row + 1)
     held = wanted & (margin > needed[:, None])
-    return LocallyCertified(held, margin, torch.zeros_like(held[:, 0]))
+    return LocallyCertified(held, margin, exhausted & (wanted & ~held).any(1))
 
 
 def leads_needed(inputs: Tensor, epsilon: float, norm: Norm, error: EvaluationError | None) -> Tensor:
@@ -96,48 +107,3 @@ def leads_needed(inputs: Tensor, epsilon: float, norm: Norm, error: EvaluationEr
 
 def ball(rows: Tensor, epsilon: float, norm: Norm) -> Region:
     return Region(rows, torch.full_like(rows, epsilon), rows, epsilon if norm == "l2" else None)
-
-
-def margins(made: tuple[Step, ...], region: Region, wanted: Tensor, orders: Tensor) -> Tensor:
-    """The least lead of F^k over the rest [rows, sizes] by one plain pass; −∞ where not wanted."""
-    relaxed = Relaxation(made, region)
-    relaxed.fill()
-    pairs = compared(wanted, orders.shape[1])
-    found = leads(relaxed, pairs, orders)
-    return by_size(found, pairs, wanted)
-
-
-def compared(wanted: Tensor, classes: int) -> Tensor:
-    """Pairs of ranks (a, b), a < b, that some row's wanted set separates: a < k ≤ b. [pairs, 2]"""
-    places = [size + 1 for size in wanted.any(0).nonzero().flatten().tolist()]
-    pairs = sorted({(a, b) for k in places for a in range(k) for b in range(k, classes)})
-    return torch.tensor(pairs, dtype=torch.int64, device=wanted.device).reshape(-1, 2)
-
-
-def leads(relaxed: Relaxation, pairs: Tensor, orders: Tensor) -> Tensor:
-    """Never above f_j − f_i over the region, of the classes at each pair of ranks [rows, pairs]."""
-    classes, last = orders.shape[1], len(relaxed.steps) - 1
-    width = max(math.prod(step.node.output_shape) for step in relaxed.steps)
-    found = []
-    for part in pairs.split(max(1, ENTRIES // (width * len(orders)))):
-        difference = torch.zeros(len(orders), len(part), classes, dtype=torch.float64, device=orders.device)
-        difference.scatter_(2, orders[:, part[:, 0]][..., None], 1.0)
-        difference.scatter_(2, orders[:, part[:, 1]][..., None], -1.0)
-        found.append(relaxed.least(last, difference))
-    if not found:
-        return torch.zeros(len(orders), 0, dtype=torch.float64, device=orders.device)
-    bounds = torch.cat(found, 1)
-    return torch.where(bounds.isfinite(), bounds, -math.inf)
-
-
-def by_size(found: Tensor, pairs: Tensor, wanted: Tensor) -> Tensor:
-    """The least of the leads that each F^k needs [rows, sizes]."""
-    sizes = []
-    for place in range(wanted.shape[1]):
-        k = place + 1
-        separated = (pairs[:, 0] < k) & (pairs[:, 1] >= k)
-        if bool(separated.any()):
-            sizes.append(torch.where(wanted[:, place], found[:, separated].amin(1), -math.inf))
-        else:
-            sizes.append(torch.full_like(found.sum(1), -math.inf))
-    return torch.stack(sizes, 1)

@@ -8,12 +8,13 @@ Rounding, which others do not count. The computed coefficients Â are taken as t
 what it missed: |ÂW − fl(ÂW)| ≤ γ_n|Â||W| entrywise, so that the step changes the value of the whole expression by at
 most γ_n·|Â|·(|W|·m + |b|), where m ≥ |z| everywhere in the region, from its interval. `mass` holds |W|m + |b|, and
 |s|m + |t| of activations, so that a step costs one inner product; n counts too the additions that each term goes
-through. Sums of several paths into one node are charged 2u·|Â|·m. Every charge is itself rounded, which `SLACK` covers, and
+through. Sums of several paths into one node are charged 2u·|Â|·m. Charges are themselves rounded: `SLACK`. And
 underflow costs at most `TINY`·Σm. Nothing is assumed of what torch does but `affine`'s and `layer_error`'s claims.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import NamedTuple
 
@@ -127,6 +128,27 @@ class Relaxation:
         self.mass: list[Tensor | None] = [None] * count
         self.sizes = [self._size(0)]
 
+    def of(self, rows: Tensor) -> Relaxation:
+        """The same of some of the rows, or of some several times."""
+        found = copy.copy(self)
+        found.region = self.region.of(rows)
+        found.low, found.high, found.sizes = (
+            [each[rows] for each in kept] for kept in (self.low, self.high, self.sizes)
+        )
+        found.mass = [None if each is None else each[rows] for each in self.mass]
+        found.lines = [None if each is None else Lines(*(part[rows] for part in each)) for each in self.lines]
+        found.graphs = [None if each is None else Graph(*(part[:, rows] for part in each)) for each in self.graphs]
+        return found
+
+    def run(self, inputs: Tensor) -> Tensor:
+        """The logits that float64 gives, differentiably."""
+        values = [inputs]
+        for step in self.steps[1:]:
+            taken = [values[each] for each in step.node.inputs]
+            layer = step.affine.value if step.affine is not None else step.node.layer
+            values.append(layer(*(each.clone() for each in taken)))
+        return values[-1]
+
     def magnitude(self, place: int) -> Tensor:
         return torch.maximum(self.low[place].abs(), self.high[place].abs())
 
@@ -212,8 +234,12 @@ class Relaxation:
 
     def least(self, place: int, coefficients: Tensor) -> Tensor:
         """Never above A·z over the region for the value z of the node at `place` and A [rows, specs, *shape]; NaN or
-        −∞ where nothing is known. [rows, specs]
+        infinite where nothing is known. [rows, specs]
         """
+        return self.substituted(place, coefficients)[0]
+
+    def substituted(self, place: int, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, and the coefficients of the input by which it was found [rows, specs, *input]."""
         held: dict[int, Tensor] = {place: coefficients}
         additions = 2 * len(self.steps) + 16
         constant = coefficients.new_zeros(coefficients.shape[:2])
@@ -246,6 +272,7 @@ class Relaxation:
                     new = held[source] + new
                     charged = charged + 2 * UNIT * inner(new.abs(), self.magnitude(source))
                 held[source] = new
-        if 0 in held:
-            constant = constant + self.region.least(held[0], additions)
-        return constant - charged * SLACK - TINY
+        final = held.get(0)
+        if final is None:
+            final = coefficients.new_zeros(*coefficients.shape[:2], *self.region.centre.shape[1:])
+        return constant + self.region.least(final, additions) - charged * SLACK - TINY, final
