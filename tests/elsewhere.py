@@ -61,12 +61,12 @@ class Generator(HERE):
     place: torch.device
 
     def __new__(cls, device: Any = "cpu") -> Generator:
-        made = HERE.__new__(cls, "cpu")
+        made = HERE.__new__(cls, "cpu")  # pyright: ignore[reportCallIssue]
         made.place = torch.device(device)
         return made
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> torch.device:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.place
 
 

@@ -91,7 +91,7 @@ def test_it_tells_where_two_places_meet():
     with Elsewhere() as device:
         away, generator = torch.zeros(3, device=AWAY), torch.Generator()
         with pytest.raises(RuntimeError, match=r"aten::add of tensors in two places: \[3\] elsewhere, \[3\] here"):
-            away + torch.zeros(3)
+            away.add(torch.zeros(3))
         with pytest.raises(RuntimeError, match="drawn on meta from a generator on cpu"):
             torch.rand(3, device=AWAY, generator=generator)
         with pytest.raises(RuntimeError, match="two places"):
@@ -223,9 +223,9 @@ def test_separation(norm, away):
 
 WAYS: list[dict[str, Any]] = [
     {},
-    {"distribution": distribution.Linear(baseline=0.0), "units": "attribution"},
+    {"distribution": distribution.Linear(baseline=0.0), "units": "attribution", "max_steps": 64},
     {"distribution": distribution.Linear(baseline=0.5), "slice": Slice("3"), "max_steps": 16},
-    {"quantity": quantity.Class("label", against="predicted")},
+    {"quantity": quantity.Class("label", against=2)},
     {"quantity": quantity.Class(1, on="probability"), "slice": Slice("4")},
     {"quantity": quantity.Channel("3", 2), "distribution": distribution.Gaussian(0.2, 4)},
     {"quantity": quantity.Neuron("6", 3), "distribution": distribution.Gaussian(0.1, 4)},
