@@ -23,11 +23,13 @@ def ls() -> None:
 
     store = Store()
     entries = sorted(store.ls(), key=lambda entry: entry.used, reverse=True)
-    columns = width() - 44
+    columns = width() - 48
+    if entries:
+        say(dim(f"{'digest':12}  {'op'.ljust(columns)} {'size':>8}  {'took':>10}  read ago"))
     for entry in entries:
         age = seconds(max(0.0, time.time() - entry.used))
         name = fit(entry.op.rpartition(":")[2], columns)
-        say(f"{dim(entry.digest[:12])}  {name} {size(entry.nbytes):>8}  {seconds(entry.seconds):>9}  {dim(age)}")
+        say(f"{dim(entry.digest[:12])}  {name} {size(entry.nbytes):>8}  {seconds(entry.seconds):>10}  {dim(age)}")
     total = size(sum(entry.nbytes for entry in entries))
     say(f"{bold(str(len(entries)))} result{'' if len(entries) == 1 else 's'}, {total}, in {store.root}")
 

@@ -13,7 +13,7 @@ import click
 
 from auditor import __version__
 from auditor.cli.lazy import CONTEXT
-from auditor.cli.terminal import dim, mark, say, size
+from auditor.cli.terminal import dim, mark, paragraph, say, size
 
 PANGO = {
     "Linux": "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0",
@@ -36,7 +36,7 @@ def doctor() -> int:
     """Say what is installed, what is missing and what to do about it. Exit 1 if an audit could not run."""
     found = [python(), torch(), device(), pango(), fonts(), store(), data()]
     for item in found:
-        say(f"{mark(item.status)} {item.what.ljust(8)} {item.text}")
+        paragraph(item.text, first=f"{mark(item.status)} {item.what.ljust(8)} ")
         if item.remedy:
             say(f"  {' ' * 8} {dim(item.remedy)}")
     return 1 if any(item.status == "fail" for item in found) else 0

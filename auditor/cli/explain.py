@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import textwrap
 
 import click
 
 from auditor.cli.lazy import CONTEXT
-from auditor.cli.terminal import bold, dim, say, width
+from auditor.cli.terminal import bold, dim, paragraph, say
 
 STATUSES = {
     "pass": "The whole interval, or the certificate, is on the right side of the threshold.",
@@ -107,7 +106,7 @@ def explain(code: str | None) -> int:
         raise click.UsageError(f"{code!r} is no code of ours; {hint}")
     kind, text = known[code]
     say(f"{bold(code)}  {dim(kind)}")
-    say(textwrap.fill(text, width(), initial_indent="  ", subsequent_indent="  "))
+    paragraph(text)
     return 0
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 
 import click
 
 from auditor.cli import options
 from auditor.cli.lazy import CONTEXT
-from auditor.cli.terminal import bold, dim, say, width
+from auditor.cli.terminal import bold, dim, paragraph, say
 
 
 @click.group(name="list", context_settings=CONTEXT)
@@ -25,7 +24,7 @@ def checks() -> None:
     for name, kind in sorted(discover().items()):
         later = dim("  comes later") if getattr(kind, "experimental", False) else ""
         say(f"{bold(name)}{later}")
-        _paragraph(" ".join((kind.__doc__ or "").split("\n\n")[0].split()))
+        paragraph(" ".join((kind.__doc__ or "").split("\n\n")[0].split()))
 
 
 @listing.command(context_settings=CONTEXT)
@@ -48,7 +47,7 @@ def metrics(type: str | None) -> None:
             say(bold(name))
             longest = max((len(metric) for metric in kind.metrics), default=0)
             for metric, meaning in kind.metrics.items():
-                _paragraph(f"{metric.ljust(longest)}  {meaning}", follow=" " * (longest + 4))
+                paragraph(f"{metric.ljust(longest)}  {meaning}", follow=" " * (longest + 4))
 
 
 @listing.command(context_settings=CONTEXT)
@@ -63,8 +62,4 @@ def sets(spec: Path) -> None:
     for name, collection in declared.items():
         say(f"{bold(name)}  {dim(f'{len(collection)} sets')}")
         for one in collection:
-            _paragraph("{" + ", ".join(one) + "}", follow="    ")
-
-
-def _paragraph(text: str, follow: str = "  ") -> None:
-    say(textwrap.fill(text, width(), initial_indent="  ", subsequent_indent=follow, break_on_hyphens=False))
+            paragraph("{" + ", ".join(one) + "}", follow="    ")

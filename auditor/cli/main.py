@@ -29,7 +29,7 @@ COMMANDS = {
     "verify": Listed("auditor.cli.verify:verify", RESULTS, "prove a run's certificate again, without torch"),
     "explain": Listed("auditor.cli.explain:explain", ROUND, "what an error code, a status or an exit code means"),
     "doctor": Listed("auditor.cli.doctor:doctor", ROUND, "what is installed, what is missing, what to do about it"),
-    "cache": Listed("auditor.cli.cache:cache", ROUND, "the store of results: list, clean"),
+    "cache": Listed("auditor.cli.cache:cache", ROUND, "the store of results: what it holds (ls), clear out (gc)"),
 }
 LATER = {
     "attest": "signed statements arrive with a later version; results.json and its hashes are there today",

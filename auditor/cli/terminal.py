@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from typing import IO, NamedTuple
 
 import click
@@ -83,6 +84,14 @@ def plain(text: str) -> str:
 def say(text: str = "", *, err: bool = False) -> None:
     """One line, as the output can write it."""
     click.echo(plain(text), err=err)
+
+
+def paragraph(text: str, *, first: str = "  ", follow: str | None = None) -> None:
+    """`text` broken to the width, its first line after `first`, the others after `follow` (as far in)."""
+    head = " " * len(click.unstyle(first))
+    rest = head if follow is None else follow
+    lines = textwrap.fill(text, width(), initial_indent=head, subsequent_indent=rest, break_on_hyphens=False)
+    say(first + lines[len(head) :])
 
 
 def fit(text: str, columns: int) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from auditor.cli.terminal import bold, dim, fit, mark, say, seconds, width, word
+from auditor.cli.terminal import bold, dim, fit, mark, paragraph, say, seconds, width, word
 from auditor.gate.wording import number, sentence
 from auditor.records import Finding, Results, Status
 
@@ -41,7 +40,7 @@ def show(audited: Audited, *, quiet: bool = False, verbose: bool = False) -> Non
             for finding in results.findings:
                 say()
                 say(f"{mark(_status(finding))} {bold(finding.check)}")
-                _paragraph(finding.summary or sentence(finding))
+                paragraph(finding.summary or sentence(finding))
         say()
     verdict(results)
     say()
@@ -76,16 +75,16 @@ def verdict(results: Results) -> None:
     say(f"{head}  {_counts(results)}")
     for reason in results.verdict.reasons:
         say(f"\n{mark(reason.status)} {bold(reason.check)}")
-        _paragraph(reason.text)
+        paragraph(reason.text)
         opens = next((item.opens_when for item in results.findings if item.check == reason.check), None)
         if opens:
-            _paragraph(f"Opens when {opens}.")
+            paragraph(f"Opens when {opens}.")
     if results.verdict.warnings:
         say()
     for text in results.verdict.warnings:
-        _paragraph(f"warning: {text}", indent="", follow="  ")
+        paragraph(f"warning: {text}", first="", follow="  ")
     for text in results.run.notes:
-        _paragraph(f"note: {text}", indent="", follow="  ")
+        paragraph(f"note: {text}", first="", follow="  ")
 
 
 def places(audited: Audited) -> None:
@@ -151,7 +150,3 @@ def _demand(finding: Finding) -> str:
     if "for_at_least" in threshold:
         return f"{text} on ≥ {number(threshold['for_at_least'], 6)}"
     return f"{text} on all" if threshold.get("for") == "all" else text
-
-
-def _paragraph(text: str, *, indent: str = "  ", follow: str | None = None) -> None:
-    say(textwrap.fill(text, width(), initial_indent=indent, subsequent_indent=indent if follow is None else follow))

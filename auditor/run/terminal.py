@@ -152,7 +152,8 @@ class Bar:
                 self._console.print(f"note: {event.text}", style="dim", markup=False)
             case RunFinished():
                 self.close()
-                self._console.print(summary(event), markup=False)
+                if event.computed or event.failed or event.skipped:
+                    self._console.print(summary(event), markup=False)
         left = self._clock.left
         note = "" if left is None else f"{duration(left)} left"
         self._progress.update(self._whole, completed=self._clock.done, note=note)

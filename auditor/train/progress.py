@@ -1,4 +1,4 @@
-"""Progress of a training: a bar on a terminal, a line every few seconds in a log."""
+"""Progress of a training: a line that changes on a terminal, a line every few seconds in a log."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 EVERY = 5.0
 """Seconds between two lines where there is no terminal."""
+WIDE = 100
+"""Columns from which there is room for a bar beside the numbers of an epoch."""
 
 
 class Progress:
@@ -44,10 +46,11 @@ class Progress:
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as RichProgress
 
+            console = Console(file=self.stream)
+            bar = (TextColumn("training"), BarColumn(bar_width=16)) if console.width >= WIDE else ()
             self.bar = RichProgress(
-                TextColumn("training"), BarColumn(bar_width=16), MofNCompleteColumn(), TimeRemainingColumn(),
-                TextColumn("{task.description}"), console=Console(file=self.stream),
-            )  # fmt: skip
+                *bar, MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"), console=console
+            )
             self.bar.start()
             self.bar.add_task("", total=epoch.epochs, completed=self.before)
         self.bar.update(self.bar.task_ids[0], completed=epoch.number, description=described(epoch))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import signal
 import subprocess
 import sys
@@ -208,6 +209,17 @@ def test_the_log_has_a_line_at_first_and_at_last(tmp_path):
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+def test_at_80_columns_every_number_of_the_epoch_is_whole(tmp_path, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    stream = Terminal()
+    train(project(tmp_path, GLORO), tmp_path / "model.pt", device="cpu", epochs=4, stream=stream)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    last = [line for line in re.split(r"[\r\n]+", text) if line.startswith("4/4")][-1]
+    assert re.search(r"4/4 .*loss \S+ +accuracy \S+ +VRA ≈ \S+ +ε \S+ +K ≈ [0-9.e+]+$", last.rstrip())
+    assert "…" not in text
 
 
 def test_a_terminal_gets_a_bar_with_the_numbers_of_the_epoch(tmp_path, monkeypatch):
