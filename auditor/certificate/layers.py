@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from auditor.certificate.axes import pooling_upper
+from auditor.certificate.folding import numbers
 from auditor.certificate.functions import largest_slope, parametric_slope
+from auditor.certificate.kernel import Kernel
 from auditor.certificate.norms import UNIT, Axis, convolution_bounded, dense_bounded, gamma
 from auditor.records.certificate import LayerProof
 
@@ -19,9 +21,11 @@ TOLERANCE = 1e-12
 """A layer's bound is proved up to this, relatively: the arithmetic of the reader is another than that of the run."""
 
 
-def proved(layer: LayerProof, tensors: Mapping[str, np.ndarray], norm: Norm) -> bool | None:
-    """Whether `layer` is proved to stretch no distance in `norm` by more than it states, up to `TOLERANCE`; for an
-    assumed constant, whether that implies it.
+def proved(
+    layer: LayerProof, tensors: Mapping[str, np.ndarray], norm: Norm, kernel: Kernel | None = None
+) -> bool | None:
+    """Whether `layer`, of which `kernel` is the map if it is linear, is proved to stretch no distance in `norm` by more
+    than it states, up to `TOLERANCE`; for an assumed constant, whether that implies it.
 
     None where no proof is known here for its kind. Raises KeyError for a missing tensor or option.
     """
@@ -30,40 +34,37 @@ def proved(layer: LayerProof, tensors: Mapping[str, np.ndarray], norm: Norm) -> 
         return limit > 0
     if layer.assumed is not None:
         return layer.assumed * (1.0 if norm == "l2" else math.sqrt(math.prod(layer.input_shape))) <= limit
+    if layer.kind in MAPS:
+        prove, scaling = MAPS[layer.kind]
+        return kernel is not None and kernel.scaling == scaling and prove(layer, kernel, limit - kernel.slack, norm)
     upper = largest_slope(layer.kind, layer.options)
     if upper is None:
         upper = pooling_upper(layer, norm)
     if upper is not None:
         return upper <= limit
-    prove = PROOFS.get(layer.kind)
-    return None if prove is None else prove(layer, tensors, limit - layer.slack, norm)
+    by_kind = PROOFS.get(layer.kind)
+    return None if by_kind is None else by_kind(layer, tensors, limit, norm)
 
 
-def _dense(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
-    weight = _weight(layer, tensors)
-    if weight.shape != (layer.output_shape[-1], layer.input_shape[-1]):
+def _dense(layer: LayerProof, kernel: Kernel, limit: float, norm: Norm) -> bool:
+    if kernel.axes is not None or kernel.weight.shape != (layer.output_shape[-1], layer.input_shape[-1]):
         return False
     if norm == "linf":
-        return _row_sums_within(weight, limit, layer.entry_error)
-    return dense_bounded(weight, limit, entry_error=layer.entry_error)
+        return _row_sums_within(kernel.weight, limit, kernel.error)
+    return dense_bounded(kernel.weight, limit, entry_error=kernel.error)
 
 
-def _convolution(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
-    weight, groups = _weight(layer, tensors), int(layer.options["groups"])
-    axes = tuple(Axis(*axis) for axis in layer.options["axes"])
+def _convolution(layer: LayerProof, kernel: Kernel, limit: float, norm: Norm) -> bool:
+    weight, groups, mode, axes = kernel.weight, kernel.groups, kernel.mode, kernel.axes
     given, made = layer.input_shape, layer.output_shape
     transposed = layer.kind == "transposed convolution"
     if transposed:
         # The adjoint of the convolution with this kernel, from its outputs to its inputs.
         given, made = made, given
-    fits = (
-        weight.shape[2:] == tuple(axis.taps for axis in axes)
-        and given == (weight.shape[1] * groups, *(axis.size for axis in axes))
-        and made == (weight.shape[0], *(axis.outputs for axis in axes))
-    )
-    if not fits:
+    if axes is None or given != (weight.shape[1] * groups, *(axis.size for axis in axes)):
         return False
-    mode = layer.options["mode"]
+    if made != (weight.shape[0], *(axis.outputs for axis in axes)):
+        return False
     if norm == "linf":
         if transposed:
             weight = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)
@@ -71,8 +72,8 @@ def _convolution(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: fl
         sums = np.abs(weight).sum(1)
         for axis in axes:
             sums = np.tensordot(sums, _taps_seen(axis, mode, transposed=transposed), axes=(1, 1))
-        return _row_sums_within(sums.reshape(-1, 1), limit * (1 - gamma(weight.size + 4)), layer.entry_error)
-    return convolution_bounded(weight, axes, limit, groups=groups, mode=mode, entry_error=layer.entry_error)
+        return _row_sums_within(sums.reshape(-1, 1), limit * (1 - gamma(weight.size + 4)), kernel.error)
+    return convolution_bounded(weight, axes, limit, groups=groups, mode=mode, entry_error=kernel.error)
 
 
 def _taps_seen(axis: Axis, mode: str, *, transposed: bool) -> np.ndarray:
@@ -98,8 +99,10 @@ def _row_sums_within(matrix: np.ndarray, limit: float, entry_error: float) -> bo
     return largest * (1 + entry_error) * (1 + 4 * UNIT) <= limit * (1 + TOLERANCE)
 
 
-def _scale(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
-    return float(np.abs(_weight(layer, tensors)).max(initial=0.0)) * (1 + layer.entry_error) <= limit
+def _scale(layer: LayerProof, kernel: Kernel, limit: float, norm: Norm) -> bool:
+    if kernel.weight.shape != layer.input_shape or layer.input_shape != layer.output_shape:
+        return False
+    return float(np.abs(kernel.weight).max(initial=0.0)) * (1 + kernel.error) <= limit
 
 
 def _selection(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
@@ -121,7 +124,7 @@ def _total(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, n
 
 
 def _parametric(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
-    return parametric_slope(_weight(layer, tensors)) <= limit
+    return parametric_slope(numbers(tensors[layer.weight or ""])) <= limit
 
 
 def _combination(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
@@ -129,22 +132,19 @@ def _combination(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: fl
     return limit >= 1.0
 
 
-def _weight(layer: LayerProof, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
-    if layer.weight is None:
-        raise KeyError(f"{layer.name} names no weight")
-    weight = tensors[layer.weight]
-    if weight.dtype not in (np.float32, np.float64) or not np.isfinite(weight).all():
-        raise ValueError(f"{layer.weight} is no tensor of finite float32 or float64")
-    return weight.astype(np.float64)
+Mapped = Callable[[LayerProof, Kernel, float, Norm], bool]
 
+MAPS: dict[str, tuple[Mapped, bool]] = {
+    "dense": (_dense, False),
+    "convolution": (_convolution, False),
+    "transposed convolution": (_convolution, False),
+    "scale": (_scale, True),
+}
+"""Proofs of layers that are one kernel, and whether that is a scaling."""
 
-Proof = Callable[[LayerProof, Mapping[str, Any], float, Norm], bool | None]
+Proof = Callable[[LayerProof, Mapping[str, np.ndarray], float, Norm], bool]
 
 PROOFS: dict[str, Proof] = {
-    "dense": _dense,
-    "convolution": _convolution,
-    "transposed convolution": _convolution,
-    "scale": _scale,
     "selection": _selection,
     "total": _total,
     "PReLU": _parametric,

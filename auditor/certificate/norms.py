@@ -133,7 +133,7 @@ def convolution_bounded(
     outputs, inputs = kernel.shape[0] // groups, kernel.shape[1]
     kernel = kernel.reshape(groups, outputs, inputs, -1)
     copies = math.prod(_copies(axis, mode) for axis in axes)
-    magnitude = magnitude_upper(np.abs(kernel).sum(-1)) * (1 + gamma(kernel.shape[-1] + 2))
+    magnitude = _magnitude(kernel)
     target = math.ldexp(limit, -exponent)
     if entry_error:
         target -= entry_error * magnitude * math.sqrt(copies) * (1 + 8 * UNIT)
@@ -148,6 +148,19 @@ def convolution_bounded(
     aliases = math.prod(axis.stride for axis in axes)
     reach = allowed * math.sqrt(aliases) * (1 - 4 * UNIT)
     return all(bounded(blocks, reach) for blocks in _blocks(kernel, axes, [length for length, _ in rings]))
+
+
+def convolution_magnitude(weight: np.ndarray, axes: tuple[Axis, ...], *, groups: int, mode: str) -> float:
+    """Never below ‖ |M| ‖₂ for the matrix M of a convolution with a kernel `weight` [out, in/groups, *taps]."""
+    kernel, exponent = scaled(weight)
+    copies = math.prod(_copies(axis, mode) for axis in axes)
+    magnitude = _magnitude(kernel.reshape(groups, kernel.shape[0] // groups, kernel.shape[1], -1))
+    return math.ldexp(magnitude * math.sqrt(copies) * (1 + 8 * UNIT), exponent)
+
+
+def _magnitude(kernel: np.ndarray) -> float:
+    """Never below ‖Σ|k_t|‖₂ of any group of a kernel [groups, out, in, taps]."""
+    return magnitude_upper(np.abs(kernel).sum(-1)) * (1 + gamma(kernel.shape[-1] + 2))
 
 
 def _copies(axis: Axis, mode: str) -> int:

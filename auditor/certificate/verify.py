@@ -3,31 +3,56 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from auditor.certificate.layers import proved
+from auditor.certificate.folding import kernel_of
+from auditor.certificate.kernel import Kernel
+from auditor.certificate.layers import MAPS, proved
+from auditor.certificate.model_file import model_tensors
 from auditor.certificate.walk import faults
 from auditor.certificate.writing import seal, written
 from auditor.digest import file_digest
 from auditor.errors import DataError, HashMismatch, RecordError
-from auditor.records.certificate import Certificate, NetworkProof
+from auditor.records.certificate import (
+    COMPUTED,
+    FORMAT,
+    INDEX,
+    NETWORK,
+    NORMALIZE,
+    Certificate,
+    NetworkProof,
+)
+
+
+class Origins(NamedTuple):
+    """Where the tensors of a certificate come from. `held`: how many the model holds under their names; `found`: how
+    many of them the model file was seen to hold bit for bit, None where it was not looked into. `computed`: what the
+    model's code made of its tensors, or of numbers of its own; `stated`: what the spec says, such as a normalisation.
+    """
+
+    held: int
+    found: int | None
+    computed: tuple[str, ...]
+    stated: tuple[str, ...]
 
 
 class Verification(NamedTuple):
     """`layers`: how many bounds were proved again. `refuted`: what is stated and could not be proved; `unverified`:
     what no proof is known for here. The certificate stands where both are empty, on the constants of `assumed`, which
-    are the user's word.
+    are the user's word. `origin`: where the tensors come from.
     """
 
     certificate: Certificate
     layers: int
     refuted: tuple[str, ...]
     unverified: tuple[str, ...]
-    assumed: tuple[str, ...] = ()
+    assumed: tuple[str, ...]
+    origin: Origins
 
     @property
     def stands(self) -> bool:
@@ -37,9 +62,9 @@ class Verification(NamedTuple):
 def verify(certificate: Path, weights: Path, model: Path | None = None) -> Verification:
     """Reads both files and proves all that the certificate states of the weights, with NumPy and rational numbers.
 
-    `model`: the audited file, whose hash must then be the one the certificate names. Raises RecordError for a
-    certificate that cannot be read, HashMismatch where it was changed or the weights or the model are others, DataError
-    for weights that cannot be read.
+    `model`: the audited file, whose hash must then be the one the certificate names, and whose tensors are compared
+    where they can be read without torch. Raises RecordError for a certificate that cannot be read, HashMismatch where
+    it was changed or the weights or the model are others, DataError for weights that cannot be read.
     """
     stated = read(certificate)
     if model is not None and (found := file_digest(model)) != stated.model:
@@ -54,16 +79,37 @@ def verify(certificate: Path, weights: Path, model: Path | None = None) -> Verif
     count = 0
     for proof in stated.proofs:
         within = "" if len(stated.proofs) == 1 else f"{proof.norm}: "
-        found = _layers(proof, tensors)
+        found, dense = _layers(proof, tensors)
         count += len(proof.layers) - sum(map(len, found))
-        refuted += [within + text for text in (*found.refuted, *_walk(proof, tensors))]
+        refuted += [within + text for text in (*found.refuted, *_walk(proof, dense))]
         unverified += [within + text for text in found.unverified]
         assumed += [within + text for text in found.assumed]
+    origin, differing = _origins(tensors, model)
+    refuted += differing
     held = {proof.norm for proof in stated.proofs}
     refuted += [
         f"{claim.check}: rests on no proof in {claim.norm}" for claim in stated.claims if claim.norm not in held
     ]
-    return Verification(stated, count, tuple(refuted), tuple(unverified), tuple(assumed))
+    return Verification(stated, count, tuple(refuted), tuple(unverified), tuple(assumed), origin)
+
+
+def _origins(tensors: Mapping[str, np.ndarray], model: Path | None) -> tuple[Origins, list[str]]:
+    """Where the tensors come from, and which of them the model file does not hold."""
+    computed = tuple(name for name in sorted(tensors) if name.startswith(COMPUTED))
+    own = [name for name in sorted(tensors) if not name.startswith((COMPUTED, INDEX))]
+    stated = tuple(name for name in own if name.startswith(NORMALIZE))
+    held = {name.removeprefix(NETWORK): tensors[name] for name in own if name not in stated}
+    known = None if model is None else model_tensors(model)
+    if known is None:
+        return Origins(len(held), None, computed, stated), []
+    faults = []
+    for name, value in held.items():
+        other = known.get(name)
+        if other is None:
+            faults.append(f"tensor {name}: the model file has none of that name")
+        elif other.shape != value.shape or other.astype(value.dtype).tobytes() != value.tobytes():
+            faults.append(f"tensor {name}: the model file holds another")
+    return Origins(len(held), len(held) - len(faults), computed, stated), faults
 
 
 def read(path: Path) -> Certificate:
@@ -71,6 +117,7 @@ def read(path: Path) -> Certificate:
     if not path.is_file():
         raise RecordError(f"{path} does not exist", remedy="give a run that certified something, or its certificate")
     content = path.read_bytes()
+    _require_format(path, content)
     try:
         stated = Certificate.model_validate_json(content)
     except ValueError as error:
@@ -79,6 +126,19 @@ def read(path: Path) -> Certificate:
     if stated.sha256 != seal(stated) or content != written(stated):
         raise HashMismatch(f"{path} was changed after the run wrote it", remedy="take the file from the run again")
     return stated
+
+
+def _require_format(path: Path, content: bytes) -> None:
+    """Raises RecordError for a certificate of another format, whose tensors are not the model's own."""
+    try:
+        found = json.loads(content).get("format")
+    except (ValueError, AttributeError):
+        return
+    if isinstance(found, str) and found.startswith("auditor-certificate/") and found != FORMAT:
+        raise RecordError(
+            f"{path} has the format {found}, only {FORMAT} is proved here",
+            remedy="audit the model again with this version of auditor, or verify with the version that wrote it",
+        )
 
 
 def _tensors(path: Path, stated: Certificate) -> dict[str, np.ndarray]:
@@ -105,12 +165,17 @@ class _Found(NamedTuple):
     assumed: list[str]
 
 
-def _layers(proof: NetworkProof, tensors: Mapping[str, np.ndarray]) -> _Found:
+def _layers(proof: NetworkProof, tensors: Mapping[str, np.ndarray]) -> tuple[_Found, dict[int, Kernel]]:
+    """What was not proved, and by place the kernels of the dense layers."""
     refuted, unverified, assumed = found = _Found([], [], [])
-    for layer in proof.layers:
+    dense: dict[int, Kernel] = {}
+    for place, layer in enumerate(proof.layers):
         subject = f"{layer.name} ({layer.kind})"
         try:
-            verdict = proved(layer, tensors, proof.norm)
+            kernel = kernel_of(layer, tensors, proof.norm) if layer.kind in MAPS else None
+            if kernel is not None and layer.kind == "dense":
+                dense[place] = kernel
+            verdict = proved(layer, tensors, proof.norm, kernel)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             refuted.append(f"{subject}: {error}")
             continue
@@ -120,11 +185,11 @@ def _layers(proof: NetworkProof, tensors: Mapping[str, np.ndarray]) -> _Found:
             refuted.append(f"{subject}: {layer.lipschitz_upper:.9g} could not be proved")
         elif layer.assumed is not None:
             assumed.append(f"{subject}: its constant {layer.assumed:g} is the user's word")
-    return found
+    return found, dense
 
 
-def _walk(proof: NetworkProof, tensors: Mapping[str, np.ndarray]) -> list[str]:
+def _walk(proof: NetworkProof, dense: Mapping[int, Kernel]) -> list[str]:
     try:
-        return faults(proof, tensors)
+        return faults(proof, dense)
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         return [f"graph: {error}"]

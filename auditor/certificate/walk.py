@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from auditor.certificate.kernel import Kernel
 from auditor.certificate.layers import TOLERANCE
 from auditor.certificate.norms import UNIT, gamma
 from auditor.records.certificate import NetworkProof
@@ -55,15 +56,17 @@ def _root_up(value: Fraction | int) -> Fraction:
     return Fraction(root if root * root == scaled else root + 1, SCALE)
 
 
-def faults(proof: NetworkProof, tensors: Mapping[str, np.ndarray]) -> list[str]:
-    """What of the network's and the margins' constants does not follow from the layers' bounds; empty if all does."""
+def faults(proof: NetworkProof, dense: Mapping[int, Kernel]) -> list[str]:
+    """What of the network's and the margins' constants does not follow from the layers' bounds and the kernels of the
+    `dense` ones; empty if all does.
+    """
     if any(math.isinf(layer.lipschitz_upper) for layer in proof.layers):
         return [] if not np.isfinite(_margins(proof)[~np.eye(len(proof.margins), dtype=bool)]).any() else ["margins"]
     path = reaches(proof)
     found = []
     if path[-1] > Fraction(proof.network) * (1 + Fraction(HEADROOM)):
         found.append(f"network: {float(path[-1]):.9g} follows from the layers, {proof.network:.9g} is stated")
-    stated, implied = _margins(proof), _implied(proof, tensors, path)
+    stated, implied = _margins(proof), _implied(proof, dense, path)
     if stated.shape != implied.shape:
         return [*found, f"margins: {stated.shape} are stated for {implied.shape[0]} logits"]
     short = np.argwhere(~(implied <= stated * (1 + HEADROOM)))
@@ -76,15 +79,15 @@ def _margins(proof: NetworkProof) -> np.ndarray:
     return np.array(proof.margins, dtype=np.float64)
 
 
-def _implied(proof: NetworkProof, tensors: Mapping[str, np.ndarray], path: list[Fraction]) -> np.ndarray:
+def _implied(proof: NetworkProof, dense: Mapping[int, Kernel], path: list[Fraction]) -> np.ndarray:
     (classes,) = proof.layers[-1].output_shape
-    implied = _margins_at(proof, tensors, path, len(proof.layers) - 1, classes)
+    implied = _margins_at(proof, dense, path, len(proof.layers) - 1, classes)
     np.fill_diagonal(implied, 0.0)
     return implied
 
 
 def _margins_at(
-    proof: NetworkProof, tensors: Mapping[str, np.ndarray], path: list[Fraction], place: int, classes: int
+    proof: NetworkProof, dense: Mapping[int, Kernel], path: list[Fraction], place: int, classes: int
 ) -> np.ndarray:
     """Bounds on the Lipschitz constants of v_j − v_i [classes, classes] for the value v at `place`, the input at -1.
 
@@ -97,18 +100,17 @@ def _margins_at(
         return general
     layer = proof.layers[place]
     if layer.kind == "sum":
-        terms = [_margins_at(proof, tensors, path, each, classes) for each in layer.inputs]
+        terms = [_margins_at(proof, dense, path, each, classes) for each in layer.inputs]
         return np.minimum(general, sum(terms) * (1 + 4 * len(terms) * UNIT))
     prepended = layer.kind == "PrependZero"
-    head = proof.layers[layer.inputs[0]] if prepended and layer.inputs[0] >= 0 else layer
-    if head.kind != "dense" or len(head.output_shape) != 1 or head.weight is None:
+    at = layer.inputs[0] if prepended else place
+    if at not in dense or len(proof.layers[at].output_shape) != 1:
         return general
-    source = head.inputs[0]
-    below = 1.0 if source < 0 else _up(path[source])
-    rows = tensors[head.weight].astype(np.float64)
+    source, kernel = proof.layers[at].inputs[0], dense[at]
+    below, rows = 1.0 if source < 0 else _up(path[source]), kernel.weight
     if prepended:
         rows = np.concatenate((np.zeros_like(rows[:1]), rows))
-    distances = _distances_upper(rows, head.entry_error, proof.norm) + 2 * head.slack
+    distances = _distances_upper(rows, kernel.error, proof.norm) + 2 * kernel.slack
     return np.minimum(general, below * distances * (1 + 4 * UNIT))
 
 

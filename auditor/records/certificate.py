@@ -1,7 +1,8 @@
 """The certificate of a run: what was proved of which weights, with all that a reader needs to prove it again.
 
-`certificate.json` names tensors of the `weights.safetensors` beside it: the dense and convolutional kernels as they
-enter the bounds, with the scalings of their neighbours already multiplied into them; in float32 where it holds them.
+`certificate.json` names tensors of the `weights.safetensors` beside it, which are the audited model's own, in their own
+dtype and under their names in its state dict; and says how layers were folded from them, so that a reader folds again.
+What the model's code made of its tensors (parametrised weights, constants) has a name that begins with `computed/`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,29 @@ from auditor.records.base import Number, Record
 if TYPE_CHECKING:
     import numpy as np
 
-FORMAT = "auditor-certificate/1"
+FORMAT = "auditor-certificate/2"
+COMPUTED = "computed/"
+INDEX = "index/"
+NORMALIZE = "normalize."
+NETWORK = "network."
+"""Beginnings of tensors' names: made by the model's code; positions, made by the run; stated by the spec; and of the
+network, which is what a model file holds.
+"""
+
+
+class Part(Record):
+    """How a linear map comes about: an operation on `tensors`, or on what other operations give.
+
+    dense, convolution: a kernel [out, in/groups, *taps], with `axes`, `groups` and `mode` in `options`. normalization:
+    gain / √(variance + eps) a channel, of inputs of `shape`; tensors: variance, gain. scale: a factor an entry, or its
+    inverse. identity. gathered: the factors of the scaling in `of`, by an index. then: the second of `of` after the
+    first. sum: with `signs`. stack: results one after the other.
+    """
+
+    op: str
+    of: tuple[Part, ...] = ()
+    tensors: tuple[str, ...] = ()
+    options: dict[str, Any] = {}
 
 
 class LayerProof(Record):
@@ -24,9 +47,9 @@ class LayerProof(Record):
     `inputs`: positions in `NetworkProof.layers` whose values it takes, -1 for the network's input. `kind`: dense,
     convolution, transposed convolution, scale, selection, total, (adaptive) average pooling, (adaptive) max pooling,
     linear interpolation, sum, concatenation (1 for these two: the walk counts what they join), or a function's name.
-    `options`: its geometry. `weight` names a tensor whose entries are right up to a relative `entry_error`, and the map
-    they make, besides, up to `slack`. `assumed`: the constant in the 2-norm that the user vouches for, of a layer whose
-    bound nobody proved. Shapes are without the batch.
+    `options`: its geometry. `map`: how a dense layer, a (transposed) convolution or a scaling comes about. `weight`:
+    the tensor of another layer, a selection's index or a PReLU's slopes. `assumed`: the constant in the 2-norm that the
+    user vouches for, of a layer whose bound nobody proved. Shapes are without the batch.
     """
 
     name: str
@@ -34,9 +57,8 @@ class LayerProof(Record):
     inputs: tuple[int, ...]
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+    map: Part | None = None
     weight: str | None = None
-    entry_error: float = 0.0
-    slack: float = 0.0
     options: dict[str, Any] = {}
     assumed: float | None = None
     lipschitz_upper: Number
@@ -77,7 +99,7 @@ class Certificate(Record):
     canonical JSON of everything else here.
     """
 
-    format: Literal["auditor-certificate/1"] = FORMAT
+    format: Literal["auditor-certificate/2"] = FORMAT
     model: str
     weights: str
     proofs: tuple[NetworkProof, ...]

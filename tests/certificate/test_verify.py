@@ -216,9 +216,10 @@ def test_a_lie_under_a_fresh_seal_is_refuted(tmp_path):
 
     assert lie(layers(proof.layers[1:]))
     assert lie(layers([proof.layers[0].model_copy(update={"inputs": (3,)}), *proof.layers[1:]]))
-    axes = proof.layers[0].options["axes"]
-    tighter = {**proof.layers[0].options, "axes": [[*axis[:2], 0, 0, *axis[4:]] for axis in axes]}
-    assert lie(layers([proof.layers[0].model_copy(update={"options": tighter}), *proof.layers[1:]]))
+    convolution = proof.layers[0].map
+    tighter = {**convolution.options, "axes": [[*axis[:2], 0, 0, *axis[4:]] for axis in convolution.options["axes"]]}
+    other = convolution.model_copy(update={"options": tighter})
+    assert lie(layers([proof.layers[0].model_copy(update={"map": other}), *proof.layers[1:]]))
     assert lie(lambda stated: stated.model_copy(update={"claims": (CLAIM.model_copy(update={"norm": "linf"}),)}))
 
 

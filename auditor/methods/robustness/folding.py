@@ -28,6 +28,7 @@ from auditor.methods.robustness.operator_norms import (
     exact_type,
     normalization_scale,
 )
+from auditor.methods.robustness.origins import Origin, convolved, shaped, then
 from auditor.methods.robustness.pieces import SMALLEST, Piece
 from auditor.methods.robustness.rounding import UNIT, add_up, multiply_up
 from auditor.terms import Norm
@@ -80,10 +81,14 @@ class _Folding:
             merged = replace(piece, layer=layer, inputs=before.inputs, input_shape=before.input_shape, index=index)
         elif before.scale is not None and piece.index is not None:
             # Entries move alike before and after they are scaled; what is filled in takes any factor.
-            scale = before.scale.flatten()[piece.index.clamp_min(0)].reshape(piece.output_shape)
+            shape, origin = piece.output_shape, None
+            scale = before.scale.flatten()[piece.index.clamp_min(0)].reshape(shape)
+            if before.origin is not None:
+                origin = shaped("gathered", shape, piece.index, of=(before.origin,))
             place = self._append(replace(piece, inputs=before.inputs))
-            shape = piece.output_shape
-            return self._append(replace(before, scale=scale, inputs=(place,), input_shape=shape, output_shape=shape))
+            return self._append(
+                replace(before, scale=scale, inputs=(place,), input_shape=shape, output_shape=shape, origin=origin)
+            )
         return self._append(piece if merged is None else merged)
 
     def _sum(self, piece: Piece, signs: tuple[int, ...]) -> int:
@@ -115,7 +120,8 @@ class _Folding:
         """What the value at `place` is as a linear map: of itself, and of the value it is computed from."""
         shape = self._shape(place)
         ones = torch.ones(shape, dtype=torch.float64)
-        found = [Piece(total.name, Scale(torch.ones(()), torch.zeros(())), (place,), shape, shape, scale=ones)]
+        alone = Scale(torch.ones(()), torch.zeros(()))
+        found = [Piece(total.name, alone, (place,), shape, shape, scale=ones, origin=shaped("identity", shape))]
         if place >= 0 and (self.pieces[place].weight is not None or self.pieces[place].scale is not None):
             found.append(self.pieces[place])
         return found
@@ -185,19 +191,24 @@ def as_piece(node: Node, inputs: tuple[int, ...]) -> Piece:
     layer, kind = node.layer, exact_type(node.layer)
     piece = Piece(node.name, layer, inputs, node.input_shape, node.output_shape)
     if kind is nn.Linear:
-        return replace(piece, weight=layer.weight.detach().double())
+        weight = layer.weight.detach().double()
+        return replace(piece, weight=weight, origin=Origin("dense", tensors=(weight,)))
     if kind in CONVOLUTIONS:
         axes = convolution_axes(layer, node.input_shape)
         weight = layer.weight.detach().double()
-        return replace(piece, weight=weight, axes=axes, groups=layer.groups, mode=layer.padding_mode)
+        origin = convolved(weight, axes, layer.groups, layer.padding_mode)
+        return replace(piece, weight=weight, axes=axes, groups=layer.groups, mode=layer.padding_mode, origin=origin)
     if kind in NORMALIZATIONS:
         scale = normalization_scale(layer)
-        shaped = scale.reshape(-1, *([1] * (len(node.input_shape) - 1))).expand(node.input_shape)
-        return replace(piece, scale=shaped, entry_error=NORMALIZATION_ERROR)
+        spread = scale.reshape(-1, *([1] * (len(node.input_shape) - 1))).expand(node.input_shape)
+        gain = () if layer.weight is None else (layer.weight.detach(),)
+        origin = shaped("normalization", node.input_shape, layer.running_var, *gain, eps=float(layer.eps))
+        return replace(piece, scale=spread, entry_error=NORMALIZATION_ERROR, origin=origin)
     if isinstance(layer, Scale):
         scale = layer.per_entry(node.input_shape)
         exact = bool((scale.abs() == 1).all())
-        return replace(piece, scale=scale, entry_error=0.0 if exact else 2 * UNIT)
+        origin = shaped("scale", node.input_shape, layer.scale)
+        return replace(piece, scale=scale, entry_error=0.0 if exact else 2 * UNIT, origin=origin)
     if isinstance(layer, Selection):
         return replace(piece, index=layer.index)
     if kind in REARRANGEMENTS:
@@ -214,7 +225,13 @@ def _twice(first: Piece, second: Piece) -> Piece | None:
     if first.slack or second.slack or not (_ordinary(first.scale).all() and _ordinary(second.scale).all()):
         return None
     scale = first.scale.to(second.scale) * second.scale
-    return replace(second, inputs=first.inputs, scale=scale, entry_error=_merged_error(first, second))
+    return replace(
+        second,
+        inputs=first.inputs,
+        scale=scale,
+        entry_error=_merged_error(first, second),
+        origin=then(first.origin, second.origin),
+    )
 
 
 def _ordinary(values: Tensor) -> Tensor:
@@ -245,7 +262,7 @@ def _after(piece: Piece, scaling: Piece) -> Piece | None:
     if factors is None:
         return None
     weight = piece.weight * factors.reshape(-1, *([1] * (piece.weight.ndim - 1)))
-    return _usable(piece, scaling, weight, factors)
+    return _usable(piece, scaling, weight, factors, then(piece.origin, scaling.origin))
 
 
 def _before(piece: Piece, scaling: Piece) -> Piece | None:
@@ -261,11 +278,11 @@ def _before(piece: Piece, scaling: Piece) -> Piece | None:
         outputs, inputs = piece.weight.shape[:2]
         per_output = factors.reshape(piece.groups, 1, inputs).expand(piece.groups, outputs // piece.groups, inputs)
         weight = piece.weight * per_output.reshape(outputs, inputs, *([1] * (piece.weight.ndim - 2)))
-    merged = _usable(piece, scaling, weight, factors)
+    merged = _usable(piece, scaling, weight, factors, then(scaling.origin, piece.origin))
     return None if merged is None else replace(merged, inputs=scaling.inputs)
 
 
-def _usable(piece: Piece, scaling: Piece, weight: Tensor, factors: Tensor) -> Piece | None:
+def _usable(piece: Piece, scaling: Piece, weight: Tensor, factors: Tensor, origin: Origin | None) -> Piece | None:
     """The folded piece, None where a product could leave the range in which its relative error is one unit."""
     assert piece.weight is not None
     exact = _ordinary(piece.weight) | (piece.weight == 0)
@@ -273,4 +290,4 @@ def _usable(piece: Piece, scaling: Piece, weight: Tensor, factors: Tensor) -> Pi
         return None
     stretch = multiply_up(float(factors.abs().max()), add_up(1.0, scaling.entry_error))
     slack = multiply_up(piece.slack, stretch) if piece.slack else 0.0
-    return replace(piece, weight=weight, entry_error=_merged_error(piece, scaling), slack=slack)
+    return replace(piece, weight=weight, entry_error=_merged_error(piece, scaling), slack=slack, origin=origin)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from auditor.methods.robustness.convolution import Axis, absolute_convolution_upper
 from auditor.methods.robustness.dense import absolute_norm_upper
+from auditor.methods.robustness.origins import joined
 from auditor.methods.robustness.pieces import Piece
 from auditor.methods.robustness.rounding import UNIT, add_up, multiply_up, scaled, unscaled
 from auditor.methods.robustness.supremum import convolution_row_sum_upper, row_sum_upper
@@ -35,9 +36,10 @@ def merge(first: Piece, first_sign: int, second: Piece, second_sign: int, norm: 
     slack = add_up(_uncertainty(first, norm), _uncertainty(second, norm))
     if not math.isfinite(slack):
         return None
+    origin = joined("sum", [first.origin, second.origin], signs=[first_sign, second_sign])
     if first.scale is not None and second.scale is not None:
         scale = first_sign * first.scale.cpu() + second_sign * second.scale.cpu()
-        return replace(first, scale=scale, entry_error=2 * UNIT, slack=slack)
+        return replace(first, scale=scale, entry_error=2 * UNIT, slack=slack, origin=origin)
     if second.scale is None:
         weighted, scaling, signs = second, first, (second_sign, first_sign)
     else:
@@ -50,8 +52,11 @@ def merge(first: Piece, first_sign: int, second: Piece, second_sign: int, norm: 
     if weighted.dense and scaling.dense:
         assert weighted.weight is not None and scaling.weight is not None  # noqa: PT018
         weight = signs[0] * weighted.weight + signs[1] * scaling.weight.to(weighted.weight)
-        return replace(weighted, weight=weight, entry_error=2 * UNIT, slack=slack)
-    return None if weighted.dense or scaling.dense else _one_kernel(weighted, signs[0], scaling, signs[1], slack)
+        return replace(weighted, weight=weight, entry_error=2 * UNIT, slack=slack, origin=origin)
+    if weighted.dense or scaling.dense:
+        return None
+    made = _one_kernel(weighted, signs[0], scaling, signs[1], slack)
+    return None if made is None else replace(made, origin=origin)
 
 
 def stack(parts: Sequence[Piece], output_shape: tuple[int, ...], dim: int) -> Piece | None:
@@ -74,6 +79,7 @@ def stack(parts: Sequence[Piece], output_shape: tuple[int, ...], dim: int) -> Pi
         output_shape=output_shape,
         entry_error=max(part.entry_error for part in kernels),
         slack=add_up(*(part.slack for part in kernels)),
+        origin=joined("stack", [part.origin for part in kernels]),
     )
     if dense:
         weights = [part.weight for part in kernels if part.weight is not None]

@@ -21,6 +21,7 @@ from auditor.methods.robustness.elementary import (
     selection_upper,
 )
 from auditor.methods.robustness.operator_norms import DROPOUTS, exact_type, layer_norm_upper
+from auditor.methods.robustness.origins import Origin
 from auditor.methods.robustness.rounding import add_up, multiply_up
 from auditor.methods.robustness.supremum import convolution_row_sum_upper, row_sum_upper
 from auditor.terms import Norm
@@ -40,7 +41,7 @@ class Piece:
     `weight`: of a dense layer [out, in], or of a convolution [out, in/groups, *taps] where `axes` says on what. Its
     entries are within a relative `entry_error` of the true ones, and the map they make, besides, within `slack` in the
     norm of the bound. `scale`: the factor of each entry, for a piece that only scales. `index`: which entry goes where,
-    −1 none, for one that only rearranges.
+    −1 none, for one that only rearranges. `origin`: how weight or scale came about.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Piece:
     index: Tensor | None = None
     entry_error: float = 0.0
     slack: float = 0.0
+    origin: Origin | None = None
 
     @property
     def dense(self) -> bool:

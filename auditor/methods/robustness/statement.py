@@ -13,6 +13,7 @@ from auditor.methods.robustness.folding import fold
 from auditor.methods.robustness.graph import network
 from auditor.methods.robustness.lipschitz import Bounds
 from auditor.methods.robustness.operator_norms import TRANSPOSED, convolution_axes, exact_type
+from auditor.methods.robustness.origins import Origin, convolved
 from auditor.methods.robustness.pieces import Piece
 from auditor.methods.robustness.pooling import ADAPTIVE_AVERAGE, ADAPTIVE_MAXIMUM, MAXIMUM, spread
 from auditor.methods.robustness.resampling import COPYING, PADDINGS, UPSAMPLINGS
@@ -33,9 +34,9 @@ NUMBERS = {
 class Stated(NamedTuple):
     """One node of the network: `inputs` are positions among the nodes, -1 the network's input; `options` its geometry.
 
-    `weight`: float64, entries right up to a relative `entry_error` and the map they make, besides, up to `slack`; of a
-    selection the index of each output's entry, int64, -1 for a constant. `assumed`: the constant in the 2-norm that the
-    user vouches for. Shapes are without the batch.
+    `origin`: how a dense layer, a convolution or a scaling comes about from tensors of the model. `weight`: of a
+    selection the index of each output's entry, int64, -1 for a constant; of a PReLU its slopes. `assumed`: the constant
+    in the 2-norm that the user vouches for. Shapes are without the batch.
     """
 
     name: str
@@ -43,9 +44,8 @@ class Stated(NamedTuple):
     inputs: tuple[int, ...]
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+    origin: Origin | None
     weight: Tensor | None
-    entry_error: float
-    slack: float
     options: dict[str, Any]
     assumed: float | None
     lipschitz_upper: float
@@ -68,29 +68,28 @@ def _stated(piece: Piece, lipschitz_upper: float) -> Stated:
         inputs=piece.inputs,
         input_shape=piece.input_shape,
         output_shape=piece.output_shape,
-        weight=None if weight is None else weight.detach(),
-        entry_error=piece.entry_error,
-        slack=piece.slack,
+        origin=weight if isinstance(weight, Origin) else None,
+        weight=weight.detach() if isinstance(weight, Tensor) else None,
         options=options,
         assumed=piece.layer.lipschitz if isinstance(piece.layer, Assumed) else None,
         lipschitz_upper=lipschitz_upper,
     )
 
 
-def _form(piece: Piece) -> tuple[str, Tensor | None, dict[str, Any]]:
-    """Kind, weight and geometry; a layer without either is known by its type."""
+def _form(piece: Piece) -> tuple[str, Origin | Tensor | None, dict[str, Any]]:
+    """Kind, what it works with, and geometry; a layer without either is known by its type."""
     layer, kind = piece.layer, exact_type(piece.layer)
     if piece.scale is not None:
-        return "scale", piece.scale.double(), {}
+        return "scale", piece.origin, {}
     if piece.index is not None:
         return "selection", piece.index.flatten(), {}
     if piece.axes is not None:
-        return "convolution", piece.weight, _geometry(piece.axes, piece.groups, piece.mode)
+        return "convolution", piece.origin, {}
     if piece.weight is not None:
-        return "dense", piece.weight, {}
+        return "dense", piece.origin, {}
     if kind in TRANSPOSED:
-        geometry = _geometry(convolution_axes(layer, piece.input_shape), layer.groups, layer.padding_mode)
-        return "transposed convolution", layer.weight.double(), geometry
+        axes = convolution_axes(layer, piece.input_shape)
+        return "transposed convolution", convolved(layer.weight, axes, layer.groups, layer.padding_mode), {}
     if isinstance(layer, Sum):
         return "sum", None, {}
     if isinstance(layer, Concatenation):
@@ -110,10 +109,6 @@ def _form(piece: Piece) -> tuple[str, Tensor | None, dict[str, Any]]:
         return name, None, {"approximate": layer.approximate}
     shaped = {option: float(getattr(layer, given)) for option, given in NUMBERS.get(kind, {}).items()}
     return _pooling(piece) or (name, None, shaped)
-
-
-def _geometry(axes: tuple[Any, ...], groups: int, mode: str) -> dict[str, Any]:
-    return {"axes": [list(axis) for axis in axes], "groups": groups, "mode": mode}
 
 
 def _copied(layer: Any, input_shape: tuple[int, ...]) -> Tensor:

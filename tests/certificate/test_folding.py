@@ -1,0 +1,189 @@
+"""From the model's own tensors to kernels: folded again by other code, they are what the run bounded."""
+
+import hashlib
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from auditor.certificate.folding import kernel_of
+from auditor.certificate.layers import MAPS
+from auditor.certificate.verify import verify
+from auditor.certificate.writing import CERTIFICATE, WEIGHTS, certificate_files
+from auditor.checks.robustness.stating import network_proof
+from auditor.errors import RecordError
+from auditor.methods.robustness import bound_model
+from auditor.methods.robustness.folding import fold
+from auditor.methods.robustness.graph import network
+from auditor.records.certificate import COMPUTED, INDEX, Proved
+from benchmarks.architectures import ARCHITECTURES, SHAPE, made
+from tests.certificate.test_verify import CLAIM, NETWORKS, prove, write
+from tests.methods.robustness.random_graphs import Graph
+
+
+def stated(model, shape, norm="l2"):
+    return network_proof(model, shape, norm, bound_model(model, shape, norm))
+
+
+class Shifted(nn.Module):
+    """Constants of the code beside tensors of the model: a normalisation, a gain of a branch."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("std", torch.tensor([[[0.3]], [[1.7]]]))
+        self.body, self.head = nn.Conv2d(2, 2, 3, padding=1), nn.Linear(32, 3)
+
+    def forward(self, x):
+        x = (x - 0.5) / self.std
+        return self.head(torch.relu(x - 0.1 * self.body(x)).flatten(1))
+
+
+@pytest.mark.parametrize("build", NETWORKS)
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_the_tensors_are_those_of_the_state_dict_bit_for_bit(build, norm):
+    torch.manual_seed(0)
+    model, _ = build()
+    held = model.state_dict()
+    _, tensors = prove(build, norm=norm)
+    own = {name: value for name, value in tensors.items() if not name.startswith(INDEX)}
+    assert own
+    for name, value in own.items():
+        assert value.dtype == np.float32
+        assert value.tobytes() == held[name].numpy().tobytes()
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_kernels_folded_again_are_those_of_the_run(norm):
+    merged = set()
+    for seed in range(60):
+        model = Graph(seed).eval()
+        proof, tensors = stated(model, model.shape, norm)
+        pieces = fold(network(model, model.shape), norm)
+        for layer, piece in zip(proof.layers, pieces, strict=True):
+            if layer.kind not in MAPS or layer.kind == "transposed convolution":
+                continue
+            kernel, weight = kernel_of(layer, tensors, norm), piece.scale if piece.scale is not None else piece.weight
+            assert kernel.weight.shape == tuple(weight.shape)
+            assert kernel.axes == (None if piece.axes is None else tuple(map(tuple, piece.axes)))
+            assert (kernel.groups, kernel.mode) == (piece.groups, piece.mode)
+            size = float(weight.abs().max())
+            np.testing.assert_allclose(kernel.weight, weight.numpy(), rtol=1e-13, atol=1e-15 * size)
+            merged.add(layer.map.op)
+    assert merged >= {"convolution", "dense", "then", "sum"}
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_networks_with_branches_are_proved_from_their_own_tensors(tmp_path, norm):
+    for seed in range(12):
+        model = Graph(seed).eval()
+        proof, tensors = stated(model, model.shape, norm)
+        found = verify(*write(tmp_path, proof, tensors))
+        assert found.stands, (seed, found.refuted)
+        # Only the numbers that stand in its code.
+        assert all(tensors[name].size == 1 for name in found.origin.computed)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_architectures_that_people_train_are_proved_from_their_own_tensors(tmp_path, name):
+    found = verify(*write(tmp_path, *stated(made(name, width=8), SHAPE)))
+    assert found.refuted == found.unverified == ()
+    assert found.origin.computed == ()
+
+
+def test_a_tensor_that_is_larger_than_the_models_is_refuted(tmp_path):
+    proof, tensors = prove(NETWORKS[2])
+    for name in tensors:
+        if not name.startswith(INDEX):
+            larger = tensors[name] / 1.01 if "running_var" in name else tensors[name] * np.float32(1.01)
+            assert verify(*write(tmp_path, proof, {**tensors, name: larger})).refuted, name
+
+
+def test_what_the_code_computes_is_told_apart(tmp_path):
+    torch.manual_seed(0)
+    model = Shifted().eval()
+    proof, tensors = stated(model, (2, 4, 4))
+    found = verify(*write(tmp_path, proof, tensors))
+    assert found.stands
+    assert {"std", "body.weight", "head.weight"} <= set(tensors)
+    assert found.origin.computed == tuple(sorted(name for name in tensors if name.startswith(COMPUTED)))
+    assert all(tensors[name].size == 1 for name in found.origin.computed)
+
+    parametrised = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), nn.Linear(4, 3)).eval()
+    found = verify(*write(tmp_path, *stated(parametrised, (4,))))
+    assert found.stands
+    (name,) = found.origin.computed
+    assert name.startswith(f"{COMPUTED}0.")
+    assert found.origin.held == 1
+
+
+def saved(folder, model, form):
+    path = folder / f"model.{form}"
+    save_file(model.state_dict(), path) if form == "safetensors" else torch.save(model.state_dict(), path)
+    return path
+
+
+def certified(folder, proof, tensors, model):
+    """As a run writes it, of that model file."""
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    for name, content in certificate_files([Proved(proof, tensors, CLAIM)], model=digest).items():
+        (folder / name).write_bytes(content)
+    return folder / CERTIFICATE, folder / WEIGHTS
+
+
+@pytest.mark.parametrize("form", ["safetensors", "pt"])
+def test_the_model_file_holds_every_tensor_of_the_certificate(tmp_path, form):
+    torch.manual_seed(0)
+    model, shape = NETWORKS[4]()
+    proof, tensors = stated(model.eval(), shape)
+    path = saved(tmp_path, model, form)
+    found = verify(*certified(tmp_path, proof, tensors, path), path)
+    assert found.stands
+    assert found.origin.found == found.origin.held == 6
+
+    with torch.no_grad():
+        model.left.weight[0, 0, 0, 0] += 1e-7
+        model.heads[1] = nn.Linear(1, 1)
+    path = saved(
+        tmp_path,
+        SimpleNamespace(state_dict=lambda: {k: v for k, v in model.state_dict().items() if "heads.0" not in k}),
+        form,
+    )
+    found = verify(*certified(tmp_path, proof, tensors, path), path)
+    assert not found.stands
+    assert found.refuted == (
+        "tensor heads.0.weight: the model file has none of that name",
+        "tensor heads.1.weight: the model file holds another",
+        "tensor left.weight: the model file holds another",
+    )
+
+
+def test_a_certificate_of_an_older_format_is_named_as_one(tmp_path):
+    paths = write(tmp_path, *prove(NETWORKS[0]))
+    paths[0].write_text(paths[0].read_text().replace("auditor-certificate/2", "auditor-certificate/1"))
+    with pytest.raises(RecordError, match="auditor-certificate/1") as refused:
+        verify(*paths)
+    assert "audit the model again" in (refused.value.remedy or "")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"op": "whirl"},
+        {"op": "sum", "options": {"signs": [2, 1]}},
+        {"op": "then"},
+        {"op": "normalization", "options": {"shape": [20, 12], "eps": -1e9}},
+        {"op": "dense", "tensors": ("nowhere",)},
+        {"op": "convolution", "options": {"axes": [], "groups": 0, "mode": "zeros"}},
+    ],
+)
+def test_a_map_that_makes_no_sense_is_refuted(tmp_path, change):
+    proof, tensors = prove(NETWORKS[0])
+    place = next(place for place, layer in enumerate(proof.layers) if layer.kind == "dense")
+    layer = proof.layers[place]
+    odd = layer.model_copy(update={"map": layer.map.model_copy(update=change)})
+    layers = (*proof.layers[:place], odd, *proof.layers[place + 1 :])
+    found = verify(*write(tmp_path, proof.model_copy(update={"layers": layers}), tensors))
+    assert layer.name in found.refuted[0]
