@@ -12,7 +12,7 @@ from auditor.errors import AssumptionBroken, CertificateBroken
 from auditor.plan.op import op
 from auditor.spec.builder import Builder, Ref
 from auditor.spec.rows import Rows, Where
-from auditor.terms import Norm, Pgd, TopK
+from auditor.terms import Norm, Pgd
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,7 +53,7 @@ def plan_attack(
     )
 
 
-@op(version=3, device=True)
+@op(version=4, device=True)
 def attack_rows(
     *,
     model: Any,
@@ -80,7 +80,8 @@ def attack_rows(
 
     scores = logits[rows]
     worth = top_set(scores, k).gather(1, labels[rows, None])[:, 0]
-    proved = _proved(scores, inputs[rows], bounds, epsilon, k)
+    rivals = _rivals(scores, inputs[rows], bounds, epsilon, k)
+    proved = ~rivals.any(1)
     swift = replace(attack, steps=min(attack.steps, SWIFT_STEPS), restarts=1, targets=min(attack.targets, 1))
     open_rows, proved_rows = (worth & ~proved).nonzero().flatten(), (worth & proved).nonzero().flatten()
     hits, done = [], 0
@@ -99,6 +100,7 @@ def attack_rows(
                 box=box,
                 seed=seed,
                 rows=rows[chosen],
+                rivals=rivals[chosen] if effort is attack else None,
                 batch_size=batch_size,
                 progress=_counted(progress, done, len(chosen), int(worth.sum())),
             )
@@ -107,18 +109,18 @@ def attack_rows(
     return _gathered((open_rows, proved_rows), hits, scores, inputs[rows])
 
 
-def _proved(scores: Tensor, inputs: Tensor, bounds: Bounds | Refusal, epsilon: float, k: int) -> Tensor:
-    """Whether F^k of each row is proved to keep within epsilon [rows]."""
+def _rivals(scores: Tensor, inputs: Tensor, bounds: Bounds | Refusal, epsilon: float, k: int) -> Tensor:
+    """Which classes may enter F^k of each row within epsilon [rows, classes]: a row without any is proved."""
     import torch
 
-    from auditor.methods.robustness import certify
+    from auditor.methods.robustness.radii import finite_scores, leading_classes, possible_rivals
 
     if isinstance(bounds, Refusal) or bounds.assumed:
         # A user's word spares nothing: the attack is what may refute it.
-        return torch.zeros(len(scores), dtype=torch.bool)
+        return torch.ones(scores.shape, dtype=torch.bool)
     error = bounds.error.at(inputs.flatten(1).double().norm(dim=1))
-    radii = certify(scores, bounds.margins, epsilon, TopK(k), logits_error=error).radii[:, k - 1]
-    return radii >= epsilon
+    leaders = leading_classes(finite_scores(scores), k)
+    return possible_rivals(scores, leaders, bounds.margins, error, epsilon)
 
 
 def _counted(progress: Callable[[int, int], None], before: int, count: int, total: int) -> Callable[[int, int], None]:

@@ -55,23 +55,22 @@ def climb(ball: Ball, rows: Tensor, start: Tensor, slope: Slope, *, steps: int, 
     """
     lowest = start.new_full((len(rows),), -torch.inf)
     pace = torch.full_like(lowest, ball.epsilon)
-    at = _Climb(rows, start, start, start, lowest, start, spare, pace, torch.zeros_like(rows), lowest)
+    best, uphill = start.clone(), start.clone()
+    at = _Climb(rows, start, start, best, lowest, uphill, spare, pace, torch.zeros_like(rows), lowest)
     interval = max(LOOK, steps // 16)
     for number in range(1, steps + 1):
         loss, gradient, standing = slope(at.rows, at.delta)
         rose = loss > at.loss
-        wide = per_row(rose, at.delta)
-        at = at._replace(
-            best=torch.where(wide, at.delta, at.best), uphill=torch.where(wide, gradient, at.uphill),
-            loss=torch.maximum(loss, at.loss), rises=at.rises + rose,
-        )  # fmt: skip
+        risen = rose.nonzero().flatten()
+        at.best[risen], at.uphill[risen] = at.delta[risen], gradient[risen]
+        at = at._replace(loss=torch.maximum(loss, at.loss), rises=at.rises + rose)
         at, gradient = at.keep(standing), gradient[standing]
         if number % interval == 0:
             slow = (at.rises < RISING * interval) | (at.loss <= at.seen)
-            back = per_row(slow, at.delta)
-            gradient = torch.where(back, at.uphill, gradient)
+            back = slow.nonzero().flatten()
+            gradient = gradient.index_copy(0, back, at.uphill[back])
             at = at._replace(
-                delta=torch.where(back, at.best, at.delta), before=torch.where(back, at.best, at.before),
+                delta=at.delta.index_copy(0, back, at.best[back]), before=at.before.index_copy(0, back, at.best[back]),
                 pace=torch.where(slow, at.pace / 2, at.pace), rises=torch.zeros_like(at.rises), seen=at.loss,
             )  # fmt: skip
             going = at.pace >= FINEST * ball.epsilon
@@ -80,10 +79,10 @@ def climb(ball: Ball, rows: Tensor, start: Tensor, slope: Slope, *, steps: int, 
             return
         mine = ball.of(at.rows)
         direction = steepest(gradient, ball.norm, otherwise=at.spare)
-        ahead = mine.project(at.delta + per_row(at.pace, at.delta) * direction)
+        move = direction.mul_(per_row(at.pace, at.delta))
         if number > 1:
-            onward = MOMENTUM * (ahead - at.delta) + (1 - MOMENTUM) * (at.delta - at.before)
-            ahead = mine.project(at.delta + onward)
+            move = move.mul_(MOMENTUM).add_(at.delta - at.before, alpha=1 - MOMENTUM)
+        ahead = mine.project(move.add_(at.delta))
         at = at._replace(delta=ahead, before=at.delta)
 
 

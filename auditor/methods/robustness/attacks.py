@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from auditor.methods.robustness.arithmetic import plain_convolutions
 from auditor.methods.robustness.ascent import climb, march
 from auditor.methods.robustness.ball import Ball, length, per_row
 from auditor.terms import Norm
@@ -23,6 +24,9 @@ BISECTIONS = 12
 
 NEARLY = 1e-6
 """A miss in float32 by less than this share of the logits is tried in float64."""
+
+SATURATED = 10.0
+"""A lead beyond which probabilities are looked at on a coarser scale."""
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(logits, F^k(x) as a mask, outsiders by falling logit at x) -> what to ascend [rows]."""
@@ -56,6 +60,7 @@ def pgd(
     box: tuple[float, float] | None = None,
     seed: int = 0,
     rows: Tensor | None = None,
+    rivals: Tensor | None = None,
     batch_size: int = 256,
     progress: Callable[[int, int], None] | None = None,
 ) -> Adversarial:
@@ -67,17 +72,20 @@ def pgd(
     highest classes outside over the worst inside. Each takes at most `steps` gradients; steps adapt (`ascent.climb`),
     or have length `step` · epsilon where that is given. What is found is drawn towards x by bisection and confirmed by
     a float64 forward pass; rows that fell are attacked no further. `rows` number the inputs, so that the random starts
-    of a row do not depend on its batch. Parameters of `model` should not require gradients.
+    of a row do not depend on its batch. `rivals` [rows, classes] says which classes may enter F^k at all, where that is
+    known (`radii.possible_rivals`): no ascent goes for another. Parameters of `model` should not require gradients.
     """
     double = copy.deepcopy(model).double()
     numbers = torch.arange(len(inputs)) if rows is None else rows
     parts = []
     for start in range(0, len(inputs), batch_size):
         part = slice(start, start + batch_size)
-        search = _Search(model, double, Ball(inputs[part], epsilon, norm, box), k)
+        search = _Search(
+            model, double, Ball(inputs[part], epsilon, norm, box), k, None if rivals is None else rivals[part]
+        )
         losses = _losses(restarts, min(targets, search.outsiders.shape[1]))
-        for place, loss in enumerate(losses):
-            search.ascend(place, loss, numbers[part], seed, steps, step)
+        for place, (loss, asked) in enumerate(losses):
+            search.ascend(place, loss, asked, numbers[part], seed, steps, step)
             if progress is not None:
                 done = start * len(losses) + (place + 1) * len(inputs[part])
                 progress(done, len(inputs) * len(losses))
@@ -88,30 +96,41 @@ def pgd(
     return Adversarial(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
-def _losses(restarts: int, targets: int) -> list[Loss]:
-    """What each ascent of an attack goes for. Next to the first, the nearest rivals succeed most often."""
-    towards = [partial(_lead_of, rank=rank) for rank in range(targets)]
-    first, *others = [_surprise if place % 2 else _lead for place in range(restarts)]
+def _losses(restarts: int, targets: int) -> list[tuple[Loss, int]]:
+    """What each ascent of an attack goes for, and how many rivals a row must have for it to be of use. Next to the
+    first, the nearest rivals succeed most often.
+    """
+    towards = [(partial(_lead_of, rank=rank), rank + 1) for rank in range(targets)]
+    first, *others = [(_surprise if place % 2 else _lead, 1) for place in range(restarts)]
     return [first, *towards, *others]
 
 
 class _Search:
     """The state of an attack on one batch: which rows still stand, and the nearest point found for those that fell."""
 
-    def __init__(self, model: nn.Module, double: nn.Module, ball: Ball, k: int) -> None:
+    def __init__(self, model: nn.Module, double: nn.Module, ball: Ball, k: int, rivals: Tensor | None) -> None:
         self.model, self.double, self.ball, self.k = model, double, ball, k
         inputs = ball.origin
-        with torch.no_grad():
-            logits = double(inputs.double())
+        logits = self._exact(inputs)
         order = logits.argsort(dim=1, descending=True, stable=True)
         self.leading, self.outsiders = top_set(logits, k), order[:, k:]
         self.predicted = order[:, 0]
+        self.rivals = torch.full_like(self.predicted, logits.shape[1])
+        if rivals is not None:
+            wanted = rivals.to(order.device).gather(1, self.outsiders)
+            # Those that may enter F^k first, in their order.
+            self.outsiders = self.outsiders.gather(1, wanted.int().argsort(dim=1, descending=True, stable=True))
+            self.rivals = wanted.sum(1)
         self.distance = torch.full((len(inputs),), torch.inf, dtype=torch.float64, device=inputs.device)
         self.found = inputs.clone()
 
-    def ascend(self, place: int, loss: Loss, rows: Tensor, seed: int, steps: int, step: float | None) -> None:
-        """One ascent of `loss` by all rows that still stand, the first from x, later ones from random points."""
-        standing = self.distance.isinf().nonzero().flatten()
+    def ascend(
+        self, place: int, loss: Loss, asked: int, rows: Tensor, seed: int, steps: int, step: float | None
+    ) -> None:
+        """One ascent of `loss` by all rows that still stand and have as many rivals as `asked`, the first from x, later
+        ones from random points.
+        """
+        standing = (self.distance.isinf() & (self.rivals >= asked)).nonzero().flatten()
         if not len(standing):
             return
         ball = self.ball.of(standing)
@@ -156,8 +175,7 @@ class _Search:
 
     def _try(self, rows: Tensor, points: Tensor) -> Tensor:
         distance = length(points.double() - self.ball.origin[rows].double(), self.ball.norm)
-        with torch.no_grad():
-            logits = self.double(points.double())
+        logits = self._exact(points)
         hit = (top_set(logits, self.k) != self.leading[rows]).any(1) & (distance <= self.ball.epsilon)
         hit &= logits.isfinite().all(1)
         if self.ball.box is not None:
@@ -167,6 +185,11 @@ class _Search:
         self.distance[where], self.found[where] = distance[nearer], points[nearer]
         self.predicted[where] = logits.argmax(1)[nearer]
         return hit
+
+    def _exact(self, points: Tensor) -> Tensor:
+        """Logits in float64, as certificates take them."""
+        with torch.no_grad(), plain_convolutions():
+            return self.double(points.double())
 
     def result(self) -> Adversarial:
         fell = self.distance.isfinite()
@@ -190,8 +213,10 @@ def _lead_of(logits: Tensor, leading: Tensor, outsiders: Tensor, *, rank: int) -
 
 
 def _surprise(logits: Tensor, leading: Tensor, outsiders: Tensor) -> Tensor:
-    """−log p(F^k(x))."""
-    return logits.logsumexp(1) - _only(logits, leading).logsumexp(1)
+    """−log p(F^k(x)), of logits scaled down where their lead is so large that float32 makes a flat 0 of it."""
+    lead = (_worst(logits, leading) - _only(logits, ~leading).amax(1)).detach()
+    scaled = logits / (lead / SATURATED).clamp_min(1.0)[:, None]
+    return scaled.logsumexp(1) - _only(scaled, leading).logsumexp(1)
 
 
 def _only(logits: Tensor, kept: Tensor) -> Tensor:

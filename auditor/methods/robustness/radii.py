@@ -72,3 +72,16 @@ def certified_radii(scores: Tensor, leaders: Tensor, constants: Tensor, error: T
     radii = torch.where(still, radii, radii.clamp_max(torch.finfo(torch.float64).max))
     # NaN, from K = NaN or 0/0, is above nothing; K = ∞ makes 0.
     return torch.where(sound[:, None] & (radii > SMALLEST), radii, 0.0)
+
+
+def possible_rivals(scores: Tensor, leaders: Tensor, constants: Tensor, error: Tensor, epsilon: float) -> Tensor:
+    """Which classes may come to lead one of `leaders` within `epsilon` [rows, classes]; that no other can is proved.
+
+    Arguments as of `certified_radii`. Every class may of a row that is not finite.
+    """
+    possible = ~(scores.isfinite().all(1) & error.isfinite())[:, None].expand_as(scores)
+    reach = constants * (epsilon * (1 + 2 * HEADROOM))
+    for leader in leaders.T:
+        sure = (scores.gather(1, leader[:, None]) - scores) * (1 - 4 * UNIT) - 1.4142135623730952 * error[:, None]
+        possible = possible | ~(sure > reach[leader] + SMALLEST)
+    return possible.scatter(1, leaders, False)

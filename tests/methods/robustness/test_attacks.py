@@ -1,5 +1,6 @@
 """The theorem: no attack succeeds within a certified radius. And attacks reach the boundary where it is known."""
 
+import copy
 import math
 
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from auditor.methods.robustness import TopK, bound_model, certify
-from auditor.methods.robustness.attacks import pgd, top_set
+from auditor.methods.robustness.attacks import _surprise, pgd, top_set
 from auditor.methods.robustness.ball import INSIDE, Ball, length
+from auditor.methods.robustness.radii import leading_classes, possible_rivals
 from auditor.methods.training.layers import MinMax, orthogonal_
 
 
@@ -195,3 +197,56 @@ def test_the_leading_set_breaks_ties_by_index():
     logits = torch.tensor([[1.0, 3.0, 3.0, 0.0]])
     assert top_set(logits, 1).tolist() == [[False, True, False, False]]
     assert top_set(logits, 2).tolist() == [[False, True, True, False]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_only_rivals_that_may_enter_are_gone_for_and_nothing_is_lost(seed):
+    """A class that bounds rule out never leads where the attack succeeds, and leaving it out finds as much."""
+    torch.manual_seed(seed)
+    model = orthogonal_(frozen(nn.Flatten(), nn.Linear(16, 16), MinMax(), nn.Linear(16, 6)))
+    x, epsilon, k = torch.rand(60, 1, 4, 4), 0.2, 2
+    bounds, logits = bound_model(model, (1, 4, 4)), model.double()(x.double())
+    model.float()
+    error = bounds.error.at(x.double().flatten(1).norm(dim=1))
+    leaders = leading_classes(logits, k)
+    rivals = possible_rivals(logits, leaders, bounds.margins, error, epsilon)
+    proved = certify(logits, bounds.margins, epsilon, TopK(k), logits_error=error).radii[:, k - 1] >= epsilon
+    assert torch.equal(proved, ~rivals.any(1))
+    assert bool(((~rivals).sum(1) > k).any()), "some classes are ruled out"
+    free = pgd(model, x, epsilon=epsilon, k=k, steps=20, restarts=2)
+    bound = pgd(model, x, epsilon=epsilon, k=k, steps=20, restarts=2, rivals=rivals)
+    assert torch.equal(free.found, bound.found)
+    assert 0 < int(bound.found.sum()) < 60
+    entered = top_set(model.double()(bound.points.double()), k) & ~top_set(logits, k)[bound.found]
+    assert not bool((entered & ~rivals[bound.found]).any())
+
+
+def test_saturated_logits_hide_nothing():
+    """Scaled by 1e4 the probability of the label is 1 in float32, and its logarithm flat."""
+    torch.manual_seed(0)
+    model = frozen(nn.Linear(10, 16), nn.Tanh(), nn.Linear(16, 3))
+    steep = copy.deepcopy(model)
+    for parameter in steep[2].parameters():
+        parameter.mul_(1e4)
+    x = torch.randn(60, 10)
+    logits, leading = 1e4 * model(x), top_set(model(x), 1)
+    points = x.clone().requires_grad_()
+    risen = _surprise(steep(points), leading, leading)
+    (gradient,) = torch.autograd.grad(risen.sum(), points)
+    assert bool((gradient.flatten(1).abs().amax(1) > 0).all())
+    assert float((logits.amax(1) - logits.sort(1).values[:, -2]).median()) > 100
+    found = [pgd(each, x, epsilon=0.5, steps=20, restarts=3).found for each in (model, steep)]
+    assert torch.equal(*found)
+
+
+def test_float64_logits_are_taken_as_certificates_take_them():
+    seen = []
+
+    class Watched(nn.Module):
+        def forward(self, x):
+            seen.append((x.dtype, torch.backends.cudnn.enabled))
+            return torch.stack((x[:, 0], -x[:, 0]), 1)
+
+    pgd(Watched(), torch.full((3, 2), 0.05), epsilon=0.2, steps=4, restarts=1)
+    assert {on for kind, on in seen if kind == torch.float64} == {False}
+    assert {on for kind, on in seen if kind == torch.float32} == {torch.backends.cudnn.enabled}
