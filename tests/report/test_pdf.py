@@ -57,11 +57,18 @@ def lowest(box: Any) -> float:
 @requires_pango
 @pytest.mark.pango
 @pytest.mark.slow
-def test_no_page_but_the_last_is_nearly_empty(page: str) -> None:
+def test_no_page_but_the_last_is_nearly_empty_and_bookmarks_name_the_checks(page: str) -> None:
     import weasyprint
 
     with pdf._quiet():
-        pages = [sheet._page_box for sheet in weasyprint.HTML(string=page).render().pages]
+        laid_out = weasyprint.HTML(string=page).render()
+    (title, _, chapters, _), *_ = laid_out.make_bookmark_tree()
+    assert title == "eurosat"
+    entries = {chapter: [label for label, *_ in below] for chapter, _, below, _ in chapters}
+    assert list(entries)[-1] == "Signature"
+    assert "robust/standard: Claim holds" in entries["Checks in full"]
+    assert "private/membership: Claim not decided" in entries["Checks in full"]
+    pages = [sheet._page_box for sheet in laid_out.pages]
     filled = [
         max(lowest(box) - sheet.content_box_y() for box in sheet.children if type(box).__name__ != "MarginBox")
         / sheet.height
