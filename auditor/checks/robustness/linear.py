@@ -186,5 +186,5 @@ def raise_radii(
     from auditor.methods.robustness.raising import raised
 
     proofs = LinearProofs(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
-    certificates = raised(certified.certificates, proofs.held, order, certified.rank, epsilon)
+    certificates = raised(certified.certificates, proofs.held, order, epsilon, labels=certified.label)
     return certified._replace(certificates=certificates, linear=proofs)

@@ -107,10 +107,19 @@ def _certified(
     leaders = leading_classes(finite_scores(scores), sizes)
     admissible = admissible_sets(leaders, guarantee, classes)
     radii = certified_radii(scores, leaders, constants, error).masked_fill(~admissible, 0.0).clamp_max(within)
+    return concluded(radii, admissible, leaders, classes, epsilon, labels)
+
+
+def concluded(
+    radii: Tensor, admissible: Tensor, leaders: Tensor, classes: int, epsilon: float, labels: Tensor | None
+) -> Certificates:
+    """What follows from the radii of the sets F^k [rows, sizes], 0 where one is not admitted; `leaders` [rows, sizes]
+    are the classes in the order in which the sets take them in.
+    """
     held = (radii >= epsilon) & (radii > 0)
-    places = torch.arange(1, sizes + 1, device=scores.device)
+    places = torch.arange(1, radii.shape[1] + 1, device=radii.device)
     k = (held * places).amax(1)
-    robust = torch.zeros(scores.shape, dtype=torch.bool, device=scores.device)
+    robust = torch.zeros(len(radii), classes, dtype=torch.bool, device=radii.device)
     robust.scatter_(1, leaders, places <= k[:, None])
     vra_radius = None
     if labels is not None:
