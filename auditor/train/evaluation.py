@@ -19,28 +19,29 @@ BATCH = 256
 
 
 def evaluate(
-    document: Document, model: nn.Module, recipe: Recipe | None, sources: Mapping[str, Tensors]
+    document: Document, model: nn.Module, recipe: Recipe | None, sources: Mapping[str, Tensors], place: torch.device
 ) -> dict[str, Any]:
     """`measured` on each of `sources`; under GloRo also the `guarantee`, the radius, its norm and the largest K_ji,
     proved.
 
     The radius is that at the end of the run, in the units of the spec's input. Nothing of the training's estimates
-    enters: bounds are proved from the weights as they are saved.
+    enters: bounds are proved from the weights as they are saved. Computed on `place`; `sources` lie on the CPU.
     """
     import torch
 
     from auditor.methods.robustness import bound_model
+    from auditor.methods.robustness.arithmetic import plain_convolutions
     from auditor.methods.training import GloRo
     from auditor.tagged import written
     from auditor.train.subject import complete
 
-    exact = complete(document, copy.deepcopy(model)).cpu().double().eval()
+    exact = complete(document, copy.deepcopy(model)).to(place).double().eval()
     stated = recipe.objective if recipe is not None and isinstance(recipe.objective, GloRo) else None
     bounds = None if stated is None else bound_model(exact, tuple(document.model.input.shape), stated.norm)
     measured = {}
     for name, rows in sources.items():
-        with torch.no_grad():
-            logits = torch.cat([exact(part.double()) for part in rows.inputs.split(BATCH)])
+        with torch.no_grad(), plain_convolutions():
+            logits = torch.cat([exact(part.to(place).double()).cpu() for part in rows.inputs.split(BATCH)])
         right = float((logits.argmax(1) == rows.labels).double().mean())
         measured[name] = {"rows": len(rows.labels), "accuracy": right}
         if stated is not None and bounds is not None:

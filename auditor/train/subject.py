@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from auditor.errors import DataError, ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import nn
 
     from auditor.loading import Tensors
@@ -33,14 +35,14 @@ def rows_of(document: Document, source: str, rows: str | None = None) -> Tensors
     return tensors(read(found, None if rows is None else parse_slice(rows)))
 
 
-def held_out(document: Document) -> dict[str, Tensors]:
+def held_out(document: Document, read: Callable[..., Tensors]) -> dict[str, Tensors]:
     """Rows the model was not trained on: those that checks look at by default, else the source `test`; none if neither
     is declared.
     """
     over = document.defaults.over
     if over is not None and over.data != TRAIN:
-        return {str(over): rows_of(document, over.data, over.rows)}
-    return {TEST: rows_of(document, TEST)} if TEST in document.data else {}
+        return {str(over): read(document, over.data, over.rows)}
+    return {TEST: read(document, TEST)} if TEST in document.data else {}
 
 
 def build(document: Document) -> nn.Module:

@@ -37,7 +37,12 @@ from auditor.methods.training import (
 )
 from auditor.methods.training.layers import LinearResidual
 from auditor.terms import Standard
+from auditor.train.declared import declared_recipe
+from auditor.train.evaluation import evaluate
+from auditor.train.identity import read_spec
+from auditor.train.subject import build, rows_of
 from tests.elsewhere import AWAY, Away, Elsewhere
+from tests.train.project import project
 
 SHAPE = (2, 8, 8)
 ROWS, BATCH = 24, 8
@@ -252,3 +257,17 @@ def test_blurred_baselines_and_membership(away):
     logits = model()(x).detach()
     agrees(lambda device: naive_scores(logits.to(device), y.to(device)), away)
     agrees(lambda device: loss_scores(logits.to(device), y.to(device)), away)
+
+
+def test_what_a_trained_model_is_worth(away, tmp_path):
+    spec = project(tmp_path, "{gloro: {epsilon: 0.1, guarantee: {top_k: 2}}}")
+    document = read_spec(spec)
+    torch.manual_seed(0)
+    made, recipe = build(document), declared_recipe(document)
+
+    def compute(device: torch.device) -> Any:
+        held = {"train": rows_of(document, "train")}
+        found = evaluate(document, made.to(device), recipe, held, device)
+        return [torch.tensor([*found["measured"]["train"].values(), found["lipschitz_upper"]])]
+
+    agrees(compute, away)
