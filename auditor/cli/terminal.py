@@ -86,12 +86,18 @@ def say(text: str = "", *, err: bool = False) -> None:
     click.echo(plain(text), err=err)
 
 
-def paragraph(text: str, *, first: str = "  ", follow: str | None = None) -> None:
-    """`text` broken to the width, its first line after `first`, the others after `follow` (as far in)."""
+def paragraph(text: str, *, first: str = "  ", follow: str | None = None, quiet: bool = False) -> None:
+    """`text` broken to the width, dim where `quiet`, its first line after `first`, the others after `follow`.
+
+    Without `follow` they stand as far in as the first. A word longer than a line, such as a path, stays whole.
+    """
     head = " " * len(click.unstyle(first))
     rest = head if follow is None else follow
-    lines = textwrap.fill(text, width(), initial_indent=head, subsequent_indent=rest, break_on_hyphens=False)
-    say(first + lines[len(head) :])
+    lines = textwrap.fill(
+        text, width(), initial_indent=head, subsequent_indent=rest, break_on_hyphens=False, break_long_words=False
+    )
+    body = lines[len(head) :]
+    say(first + (dim(body) if quiet else body))
 
 
 def fit(text: str, columns: int) -> str:

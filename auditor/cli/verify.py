@@ -9,7 +9,7 @@ import click
 
 from auditor.cli import options
 from auditor.cli.lazy import CONTEXT
-from auditor.cli.terminal import bold, dim, say
+from auditor.cli.terminal import bold, paragraph, say
 
 if TYPE_CHECKING:
     from auditor.certificate.verify import Origins
@@ -41,27 +41,28 @@ def verify(certificate: Path, weights: Path | None, model: Path | None, accept_a
     path = certificate / CERTIFICATE if certificate.is_dir() else certificate
     found = prove(path, weights or path.with_name(WEIGHTS), model)
     for text in found.refuted:
-        say(f"{click.style('not proved:', fg='red', bold=True)} {text}")
+        paragraph(text, first=f"{click.style('not proved:', fg='red', bold=True)} ", follow="  ")
     for text in found.unverified:
-        say(f"{click.style('not verified:', fg='yellow', bold=True)} {text}")
+        paragraph(text, first=f"{click.style('not verified:', fg='yellow', bold=True)} ", follow="  ")
     for text in found.assumed:
-        say(f"{click.style('assumed:', fg='yellow', bold=True)} {text}")
+        paragraph(text, first=f"{click.style('assumed:', fg='yellow', bold=True)} ", follow="  ")
     for claim in found.certificate.claims:
         share = f"{claim.certified:,} of {claim.rows:,} rows certified within {claim.epsilon:g} ({claim.norm})"
-        say(f"{bold(claim.check)}  {share}, {claim.vra:,} of them right")
+        paragraph(f"{share}, {claim.vra:,} of them right", first=f"{bold(claim.check)}  ", follow="  ")
         if claim.locally:
-            say(dim(f"  {claim.locally:,} of these rest on linear bounds around the row, which are not proved again"))
+            local = f"{claim.locally:,} of these rest on linear bounds around the row, which are not proved again"
+            paragraph(local, quiet=True)
     _origins(found.origin, model)
     layers = f"{found.layers} layer bound{'' if found.layers == 1 else 's'}"
     if found.stands and (accept_assumed or not found.assumed):
         given = ", given what is assumed" if found.assumed else ""
-        say(f"{click.style('proved again:', fg='green', bold=True)} {layers} and the constants of the margins{given}")
-        say(
-            dim("the run's word: that the model applies these layers, the rows' logits, how exactly they were computed")
-        )
+        head = f"{click.style('proved again:', fg='green', bold=True)} "
+        paragraph(f"{layers} and the constants of the margins{given}", first=head, follow="  ")
+        _note("the run's word: that the model applies these layers, the rows' logits, how exactly they were computed")
         return 0
     if found.stands:
-        say(f"{layers} proved again; the certificate stands only on what is assumed (--accept-assumed takes it)")
+        text = f"{layers} proved again; the certificate stands only on what is assumed (--accept-assumed takes it)"
+        paragraph(text, first="", follow="  ")
     else:
         say(f"{layers} proved again; the certificate does not stand")
     return NOT_PROVED
@@ -71,11 +72,15 @@ def _origins(found: Origins, model: Path | None) -> None:
     """Where the tensors come from, as far as that was looked into."""
     tensors = f"{found.held:,} tensor{'' if found.held == 1 else 's'}"
     if model is None:
-        say(dim(f"{tensors} under the names of the model's; --model FILE compares them with its file"))
+        _note(f"{tensors} under the names of the model's; --model FILE compares them with its file")
     elif found.found is None:
-        say(dim(f"{model.name} has the hash that the certificate names; its tensors are not read in this format"))
+        _note(f"{model.name} has the hash that the certificate names; its tensors are not read in this format")
     else:
         say(f"{found.found:,} of {tensors} found in {model.name}, bit for bit")
     for names, what in ((found.stated, "stated by the spec"), (found.computed, "computed by the model's code")):
         if names:
-            say(dim(f"the run's word: {', '.join(names)}, {what}"))
+            _note(f"the run's word: {', '.join(names)}, {what}")
+
+
+def _note(text: str) -> None:
+    paragraph(text, first="", follow="  ", quiet=True)
