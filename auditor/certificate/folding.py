@@ -66,8 +66,8 @@ def _normalization(of: tuple[Kernel, ...], held: tuple[np.ndarray, ...], options
 
 def _scale(of: tuple[Kernel, ...], held: tuple[np.ndarray, ...], options: dict[str, Any], norm: str) -> Kernel:
     (factors,) = map(numbers, held)
-    shape = tuple(options["shape"])
-    if options.get("inverse"):
+    factors, shape = factors.reshape(options["view"]), tuple(options["shape"])
+    if options["inverse"]:
         factors = numbers(1 / factors)
     if factors.ndim > len(shape):
         (factors,) = factors

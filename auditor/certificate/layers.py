@@ -47,7 +47,8 @@ def proved(
 
 
 def _dense(layer: LayerProof, kernel: Kernel, limit: float, norm: Norm) -> bool:
-    if kernel.axes is not None or kernel.weight.shape != (layer.output_shape[-1], layer.input_shape[-1]):
+    (*given, inputs), (*made, outputs) = layer.input_shape, layer.output_shape
+    if kernel.axes is not None or given != made or kernel.weight.shape != (outputs, inputs):
         return False
     if norm == "linf":
         return _row_sums_within(kernel.weight, limit, kernel.error)

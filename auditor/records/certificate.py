@@ -29,9 +29,9 @@ class Part(Record):
     """How a linear map comes about: an operation on `tensors`, or on what other operations give.
 
     dense, convolution: a kernel [out, in/groups, *taps], with `axes`, `groups` and `mode` in `options`. normalization:
-    gain / √(variance + eps) a channel, of inputs of `shape`; tensors: variance, gain. scale: a factor an entry, or its
-    inverse. identity. gathered: the factors of the scaling in `of`, by an index. then: the second of `of` after the
-    first. sum: with `signs`. stack: results one after the other.
+    gain / √(variance + eps) a channel, of inputs of `shape`; tensors: variance, gain. scale: a factor an entry of
+    `shape`, from a tensor taken as of shape `view`, or its `inverse`. identity. gathered: the factors of the scaling in
+    `of`, by an index. then: the second of `of` after the first. sum: with `signs`. stack: results one after the other.
     """
 
     op: str

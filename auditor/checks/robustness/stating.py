@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from auditor.methods.robustness.statement import Stated
 
 
-@op(version=6, device=True)
+@op(version=7, device=True)
 def state_proof(
     *, model: Any, input_shape: tuple[int, ...], norm: Norm, bounds: Bounds
 ) -> tuple[NetworkProof, dict[str, np.ndarray]]:
@@ -57,19 +57,13 @@ class _Writer:
 
     def _part(self, origin: Origin, label: str) -> Part:
         of = tuple(self._part(each, label) for each in origin.of)
-        options = dict(origin.options)
-        if origin.op == "scale":
-            (scale,) = origin.tensors
-            inverse = None if self.names.of(scale) else self.names.inverse_of(scale)
-            if inverse is not None:
-                return Part(op="scale", tensors=(self._own(inverse),), options=options | {"inverse": True})
-        tensors = tuple(self._tensor(each, label) for each in origin.tensors)
-        return Part(op=origin.op, of=of, tensors=tensors, options=options)
+        tensors = tuple(self._tensor(each, label, viewed="view" in origin.options) for each in origin.tensors)
+        return Part(op=origin.op, of=of, tensors=tensors, options=origin.options)
 
-    def _tensor(self, value: Tensor, label: str) -> str:
+    def _tensor(self, value: Tensor, label: str, *, viewed: bool = False) -> str:
         if not value.is_floating_point():
             return self._keep(f"{INDEX}{label}", value)
-        name = self.names.of(value)
+        name = self.names.of(value, viewed=viewed)
         return self._own(name) if name is not None else self._keep(f"{COMPUTED}{label}", value.detach().double())
 
     def _own(self, name: str) -> str:

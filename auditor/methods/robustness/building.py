@@ -300,7 +300,9 @@ class Builder:
                 return self._scaled(first, 1.0, _times(second, alpha))
             if kind == "sub":
                 return self._scaled(first, 1.0, _times(second, -alpha))
-            return self._scaled(first, second if kind == "mul" else _reciprocal(second), 0.0)
+            if kind == "div":
+                return self._scaled(first, _reciprocal(second), 0.0, divisor=torch.as_tensor(second).double())
+            return self._scaled(first, second, 0.0)
         if kind == "add" and alpha == 1:
             return self._scaled(second, 1.0, first)
         if kind == "sub" and alpha == 1:
@@ -309,12 +311,12 @@ class Builder:
             self._refuse(f"`{name}` of a constant by a value has no bound", "use a supported layer")
         return self._scaled(second, first, 0.0)
 
-    def _scaled(self, value: Value, scale: Any, shift: Any) -> Value:
+    def _scaled(self, value: Value, scale: Any, shift: Any, *, divisor: Tensor | None = None) -> Value:
         numbers = [each for each in (scale, shift) if not isinstance(each, Tensor)]
         if any(isinstance(each, bool) or not isinstance(each, (int, float)) for each in numbers):
             self._refuse("combines a value with something that is no number and no tensor", "use a supported layer")
         tensors = [torch.as_tensor(each, dtype=torch.float64, device=self.device) for each in (scale, shift)]
-        layer = Scale(*(tensor.detach() for tensor in tensors))
+        layer = Scale(*(tensor.detach() for tensor in tensors), divisor=divisor)
         if not layer.fits(value.shape):
             shape = torch.broadcast_shapes(value.sample[:1].shape, *(each.shape for each in tensors))
             grown = self._select("expand", [value, (ROWS, *shape[1:])], {}) if shape[0] == 1 else value

@@ -15,10 +15,14 @@ from auditor.terms import Norm
 
 
 class Scale(nn.Module):
-    """y = scale · x + shift, entry by entry; both of a shape that broadcasts to one input: normalisation, negation."""
+    """y = scale · x + shift, entry by entry; both of a shape that broadcasts to one input: normalisation, negation.
 
-    def __init__(self, scale: Tensor, shift: Tensor) -> None:
+    `divisor`: what `scale` was computed from as the inverse.
+    """
+
+    def __init__(self, scale: Tensor, shift: Tensor, divisor: Tensor | None = None) -> None:
         super().__init__()
+        self.divisor = divisor
         self.scale: Tensor
         self.shift: Tensor
         self.register_buffer("scale", scale)

@@ -207,7 +207,9 @@ def as_piece(node: Node, inputs: tuple[int, ...]) -> Piece:
     if isinstance(layer, Scale):
         scale = layer.per_entry(node.input_shape)
         exact = bool((scale.abs() == 1).all())
-        origin = shaped("scale", node.input_shape, layer.scale)
+        factors = layer.scale if layer.divisor is None else layer.divisor
+        view, inverse = list(factors.shape), factors is not layer.scale
+        origin = shaped("scale", node.input_shape, factors, view=view, inverse=inverse)
         return replace(piece, scale=scale, entry_error=0.0 if exact else 2 * UNIT, origin=origin)
     if isinstance(layer, Selection):
         return replace(piece, index=layer.index)

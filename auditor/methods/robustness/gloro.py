@@ -42,6 +42,8 @@ class GloRo(nn.Module):
     neighbour, computed here or elsewhere without TF32, autocast, Winograd or FFT. Where `model` runs in less than its
     `error` speaks of, everything gets ⊥. Without `error` the logits are taken as exact.
 
+    Where `Bounds.assumed` names a module, all of this rests on the user's word for it.
+
     Evaluation only: batch normalisation in training mode is another function than the certified one.
     """
 

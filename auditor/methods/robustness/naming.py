@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-import torch
 from torch import Tensor, nn
-
-Content = tuple[tuple[int, ...], str]
 
 
 class Names:
@@ -19,22 +16,18 @@ class Names:
             for name, tensor in model.state_dict().items()
             if isinstance(tensor, Tensor) and tensor.is_floating_point()
         }
-        self._known: dict[Content, str] = {}
+        self._known: dict[str, list[str]] = {}
         for name, tensor in self.tensors.items():
-            self._known.setdefault(_content(tensor), name)
+            self._known.setdefault(_content(tensor), []).append(name)
 
-    def of(self, value: Tensor) -> str | None:
-        """The name of a tensor of this shape and these numbers; None where the model has no such tensor."""
-        return self._known.get(_content(value))
-
-    def inverse_of(self, value: Tensor) -> str | None:
-        """As `of`, for the tensor whose inverses in float64 `value` holds."""
-        for name, tensor in self.tensors.items():
-            if tensor.shape == value.shape and torch.equal(tensor.double().reciprocal(), value.cpu().double()):
-                return name
-        return None
+    def of(self, value: Tensor, *, viewed: bool = False) -> str | None:
+        """The name of a tensor of these numbers and, unless it may be `viewed` otherwise, of this shape; None where the
+        model has no such tensor.
+        """
+        names = self._known.get(_content(value), ())
+        return next((name for name in names if viewed or self.tensors[name].shape == value.shape), None)
 
 
-def _content(value: Tensor) -> Content:
+def _content(value: Tensor) -> str:
     numbers = value.detach().cpu().double().contiguous().numpy()
-    return tuple(value.shape), hashlib.sha256(numbers.tobytes()).hexdigest()
+    return hashlib.sha256(numbers.tobytes()).hexdigest()
