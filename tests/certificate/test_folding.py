@@ -18,10 +18,11 @@ from auditor.errors import RecordError
 from auditor.methods.robustness import bound_model
 from auditor.methods.robustness.folding import fold
 from auditor.methods.robustness.graph import network
-from auditor.records.certificate import COMPUTED, INDEX, Proved
+from auditor.records.certificate import COMPUTED, INDEX, LayerProof, Part, Proved
 from benchmarks.architectures import ARCHITECTURES, SHAPE, made
 from tests.certificate.test_verify import CLAIM, NETWORKS, prove, write
 from tests.methods.robustness.random_graphs import Graph
+from tests.methods.robustness.random_layers import unrolled
 
 
 def stated(model, shape, norm="l2"):
@@ -189,3 +190,71 @@ def test_a_map_that_makes_no_sense_is_refuted(tmp_path, change):
     layers = (*proof.layers[:place], odd, *proof.layers[place + 1 :])
     found = verify(*write(tmp_path, proof.model_copy(update={"layers": layers}), tensors))
     assert layer.name in found.refuted[0]
+
+
+def convolved(kernel, shape):
+    """The matrix of a convolution, from its kernel and geometry alone, pixel by pixel."""
+    weight, (axis, other) = kernel.weight, kernel.axes
+    inputs = weight.shape[1]
+    matrix = np.zeros((len(weight), axis.outputs, other.outputs, *shape))
+    for out, row, column in np.ndindex(len(weight), axis.outputs, other.outputs):
+        first = out // (len(weight) // kernel.groups) * inputs
+        for channel, tap, across in np.ndindex(weight.shape[1:]):
+            at = row * axis.stride - axis.before + tap * axis.dilation
+            beside = column * other.stride - other.before + across * other.dilation
+            if kernel.mode == "circular":
+                at, beside = at % shape[1], beside % shape[2]
+            if 0 <= at < shape[1] and 0 <= beside < shape[2]:
+                matrix[out, row, column, first + channel, at, beside] += weight[out, channel, tap, across]
+    return matrix.reshape(-1, int(np.prod(shape)))
+
+
+def drawn(generator, stride, mode):
+    """A convolution of 4 to 4 channels that keeps the size, but for its stride; its matrix, and itself as a part."""
+    taps, dilation, groups = (int(generator.choice(among)) for among in ((1, 3), (1, 2), (1, 2, 4)))
+    extent = (taps - 1) * dilation + 1
+    layer = nn.Conv2d(4, 4, taps, stride, extent // 2, dilation, groups, bias=False, padding_mode=mode).double()
+    axes = [[size, taps, extent // 2, extent // 2, stride, dilation] for size in (5, 6)]
+    return layer, Part(
+        op="convolution", tensors=("w",), options={"axes": axes, "groups": groups, "mode": mode}
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_sums_and_stacks_of_convolutions_are_what_their_matrices_are(seed):
+    torch.manual_seed(seed)
+    generator, shape = np.random.default_rng(seed), (4, 5, 6)
+    stride, mode = int(generator.choice((1, 2))), str(generator.choice(("zeros", "circular")))
+    (one, first), (other, second) = (drawn(generator, stride, mode) for _ in range(2))
+    second = second.model_copy(update={"tensors": ("v",)})
+    tensors = {"w": one.weight.detach().numpy(), "v": other.weight.detach().numpy()}
+    matrices = [unrolled(layer, shape).T.numpy() for layer in (one, other)]
+    for op, options, whole in (
+        ("sum", {"signs": [1, -1]}, matrices[0] - matrices[1]),
+        ("stack", {}, np.concatenate(matrices)),
+    ):
+        part = Part(op=op, of=(first, second), options=options)
+        layer = LayerProof(name="x", kind="convolution", inputs=(-1,), input_shape=shape, output_shape=shape, map=part,
+                           lipschitz_upper=1.0)  # fmt: skip
+        np.testing.assert_allclose(convolved(kernel_of(layer, tensors, "l2"), shape), whole, atol=1e-14)
+
+
+def test_convolutions_that_pad_or_step_differently_are_no_one_kernel():
+    generator = np.random.default_rng(0)
+    for strides, modes in (
+        ((1, 2), ("zeros", "zeros")),
+        ((1, 1), ("zeros", "circular")),
+        ((1, 1), ("reflect", "reflect")),
+    ):
+        parts, tensors = [], {}
+        for name, stride, mode in zip("wv", strides, modes, strict=True):
+            part = None
+            while part is None or part.options["axes"][0][1] == 1:
+                layer, part = drawn(generator, stride, mode)
+            parts.append(part.model_copy(update={"tensors": (name,)}))
+            tensors[name] = layer.weight.detach().numpy()
+        whole = Part(op="sum", of=tuple(parts), options={"signs": [1, 1]})
+        layer = LayerProof(name="x", kind="convolution", inputs=(-1,), input_shape=(4, 5, 6), output_shape=(4, 5, 6),
+                           map=whole, lipschitz_upper=1.0)  # fmt: skip
+        with pytest.raises(ValueError, match="no one kernel"):
+            kernel_of(layer, tensors, "l2")
