@@ -35,7 +35,7 @@ class Conflicts(NamedTuple):
         return 1 - self.within(epsilon) / rows if rows and self.bounding else None
 
 
-@op(version=1, device=True)
+@op(version=2, device=True)
 def pair_conflicts(
     *,
     inputs: Tensor,

@@ -29,15 +29,20 @@ FPMATH = ("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE")
 """Environment variables by which oneDNN rounds factors on the CPU."""
 
 
-def check_true_float32(device: torch.device | str) -> None:
-    """Raises Unsupported, naming the setting, where torch would compute float32 layers on `device` in less."""
+def lowered_float32(device: torch.device | str) -> list[str]:
+    """The settings by which torch would compute float32 layers and products on `device` in less."""
     kind = torch.device(device).type
     lowered = [name for name in PRECISIONS.get(kind, ()) if _precision(name) not in FLOAT32]
     if torch.is_autocast_enabled(kind):
         lowered.append(f"torch.is_autocast_enabled({kind!r})")
     if kind == "cpu":
         lowered += [name for name in FPMATH if os.environ.get(name, "").upper() not in ("", "STRICT")]
-    for setting in lowered:
+    return lowered
+
+
+def check_true_float32(device: torch.device | str) -> None:
+    """Raises Unsupported, naming the setting, where torch would compute float32 layers on `device` in less."""
+    for setting in lowered_float32(device):
         raise Unsupported(
             f"`{setting}` lets float32 layers be computed in less than float32",
             node=setting,

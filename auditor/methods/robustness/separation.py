@@ -19,13 +19,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from auditor.methods.robustness.nearness import BOUNDS, pair_distances
 from auditor.methods.robustness.rounding import gamma
 from auditor.tensors import Inputs, Labels
 from auditor.terms import Affinity, Norm, Standard, TopK
 
-BLOCK = 1024
-CANDIDATES = 8
-"""Nearest rows by the fast distance that are measured again exactly."""
+BLOCK = 256
+"""Rows whose nearest conflicts are sought at once."""
+
+FIRST = 2
+"""Rows of the lowest bounds that are measured before others are ruled out."""
 
 
 class Nearest(NamedTuple):
@@ -69,75 +72,45 @@ def nearest_conflicts(
     """The nearest row of a conflicting label for each row, exact: `apart` [classes, classes] says which labels
     conflict.
 
-    Distances of all pairs, `block`² at a time, by one matrix product in l2, find the candidates;
-    these are measured in float64, and wherever the error of the fast distance could hide a nearer row, all rows are.
-    `progress` is told the rows done and their number.
+    A bound below every distance (`nearness`) rules out all rows but a few; these are measured in float64. `progress` is
+    told the rows done and their number.
     """
-    rows = len(labels)
-    flat = inputs.flatten(1)
-    # Distances do not move, and squares lose less.
-    centred = flat.double() - flat.double().mean(0) if norm == "l2" else flat
-    squares = centred.double().square().sum(1)
+    rows, flat = len(labels), inputs.flatten(1)
     apart = apart.to(labels.device)
-    distance = torch.full((rows,), math.inf, dtype=torch.float64, device=flat.device)
-    position = torch.full((rows,), -1, dtype=torch.int64, device=flat.device)
+    found = Nearest(
+        torch.full((rows,), math.inf, dtype=torch.float64, device=flat.device),
+        torch.full((rows,), -1, dtype=torch.int64, device=flat.device),
+    )
+    if not rows:
+        return found
+    below = BOUNDS[norm](inputs)
     for start in range(0, rows, block):
         mine = torch.arange(start, min(start + block, rows), device=flat.device)
-        places, last = _candidates(centred, squares, labels, apart, mine, norm, block)
-        known = apart[labels[mine]].gather(1, labels[places])
-        exact = _distances(flat, mine, places, norm).masked_fill(~known, math.inf)
-        found, chosen = exact.min(1)
-        best = places.gather(1, chosen[:, None])[:, 0]
-        for row in (_least(last, squares, mine, flat.shape[1], norm) < found).nonzero().flatten().tolist():
-            others = apart[labels[mine[row]]][labels].nonzero().flatten()
-            exact = _distances(flat, mine[row : row + 1], others[None], norm)[0]
-            found[row], best[row] = exact.min(), others[exact.argmin()]
-        distance[mine], position[mine] = found, torch.where(found.isfinite(), best, -1)
+        least = below.of(mine).masked_fill_(~apart[labels[mine]][:, labels], math.inf)
+        near, first = least.topk(min(FIRST, rows), dim=1, largest=False)
+        known = near < math.inf
+        _measure(flat, mine[:, None].expand_as(first)[known], first[known], norm, found)
+        row, other = (least.scatter_(1, first, math.inf) < found.distance[mine, None]).nonzero().T
+        row = mine[row]
+        for refined in below.finer:
+            kept = refined(row, other) < found.distance[row]
+            row, other = row[kept], other[kept]
+        _measure(flat, row, other, norm, found)
         if progress is not None:
             progress(int(mine[-1]) + 1, rows)
-    return Nearest(distance * (1 + 2 * gamma(flat.shape[1] + 4)), position)
+    return Nearest(found.distance * (1 + 2 * gamma(flat.shape[1] + 4)), found.position)
 
 
-def _candidates(
-    centred: Tensor, squares: Tensor, labels: Tensor, apart: Tensor, mine: Tensor, norm: Norm, block: int
-) -> tuple[Tensor, Tensor]:
-    """Positions [mine, candidates] of the nearest rows by the fast distance, and that of the last of them [mine]:
-    infinite where no conflicting row was left out.
-    """
-    near = torch.empty((len(mine), 0), dtype=torch.float64, device=centred.device)
-    places = torch.empty((len(mine), 0), dtype=torch.int64, device=centred.device)
-    for start in range(0, len(labels), block):
-        theirs = torch.arange(start, min(start + block, len(labels)), device=centred.device)
-        if norm == "l2":
-            fast = squares[mine, None] + squares[None, theirs] - 2 * centred[mine] @ centred[theirs].T
-        else:
-            fast = torch.cdist(centred[mine], centred[theirs], p=math.inf).double()
-        fast = fast.masked_fill(~apart[labels[mine]][:, labels[theirs]], math.inf)
-        near, chosen = torch.cat((near, fast), 1).topk(min(CANDIDATES, near.shape[1] + len(theirs)), largest=False)
-        places = torch.cat((places, theirs.expand(len(mine), -1)), 1).gather(1, chosen)
-    complete = near.shape[1] == len(labels)
-    return places, torch.full_like(near[:, 0], math.inf) if complete else near.amax(1)
-
-
-def _least(last: Tensor, squares: Tensor, mine: Tensor, features: int, norm: Norm) -> Tensor:
-    """How near a row left out can be at least, `last` being the fast distance of the last candidate [mine].
-
-    |a|² + |b|² − 2ab in float64 errs by at most γ_{n+4}(|a| + |b|)² ≤ 2γ_{n+4}(|a|² + |b|²), and centring moves a
-    distance by 2u(|a| + |b|); a difference of inputs in float32 or float64 errs by a factor 1 ± 2⁻²⁴.
-    """
-    if norm == "linf":
-        return last * (1 - 2.0**-22)
-    return (last - 16 * gamma(features + 16) * (squares[mine] + squares.max())).clamp_min(0.0).sqrt()
-
-
-def _distances(flat: Tensor, mine: Tensor, places: Tensor, norm: Norm) -> Tensor:
-    """Distances in float64 [mine, candidates], one candidate of each row at a time."""
-    rows = flat[mine].double()
-    columns = []
-    for column in places.T:
-        difference = rows - flat[column].double()
-        columns.append(difference.abs().amax(1) if norm == "linf" else difference.norm(dim=1))
-    return torch.stack(columns, 1)
+def _measure(flat: Tensor, row: Tensor, other: Tensor, norm: Norm, found: Nearest) -> None:
+    """Measures the pairs `row`, `other` in float64, and keeps in `found` what is nearest, the first of equals."""
+    if not len(row):
+        return
+    far = pair_distances(flat, row, other, norm, torch.float64)
+    found.distance.scatter_reduce_(0, row, far, "amin")
+    last = len(flat)
+    nearest = torch.where(far == found.distance[row], other, last)
+    best = torch.full_like(found.position, last).scatter_reduce_(0, row, nearest, "amin")
+    found.position.copy_(torch.where(best < last, best, found.position))
 
 
 def disjoint_pairs(nearest: Nearest) -> Pairs:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.methods.robustness.separation import CANDIDATES, conflicting, disjoint_pairs, nearest_conflicts
+from auditor.methods.robustness.separation import FIRST, conflicting, disjoint_pairs, nearest_conflicts
 from auditor.terms import Affinity, Standard, TopK
 
 
@@ -38,7 +38,7 @@ def test_the_nearest_conflict_is_the_one_a_plain_loop_finds(seed, norm, rows, bl
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_distances_that_the_fast_pass_cannot_tell_apart_are_measured(norm):
     """Far from the origin and close to each other: more near ties than candidates, the nearest hidden by rounding."""
-    rows = 6 * CANDIDATES
+    rows = 12 * FIRST
     x = torch.zeros(rows, 4, dtype=torch.float64)
     x[:, 0] = 1e8 * (torch.arange(rows) % 2)
     x[:, 1] = torch.arange(rows, dtype=torch.float64).flip(0) * 1e-6 + 1e-3
