@@ -62,10 +62,13 @@ class Outcome(NamedTuple):
         reached = (self.radii >= epsilon) & (self.radii > 0)
         return reached.max(axis=1) & ~(reached & ~self.linear).max(axis=1)
 
+    def proved_globally(self, epsilon: float) -> np.ndarray:
+        """The rows among `proved` that would be without linear bounds too."""
+        return (self.holds & ~self.linear & (self.radii >= epsilon) & (self.radii > 0)).max(axis=1)
+
     def proved_linearly(self, epsilon: float) -> np.ndarray:
-        """The rows among `proved` that would not be without linear bounds."""
-        by_constant = self.holds & ~self.linear & (self.radii >= epsilon) & (self.radii > 0)
-        return self.proved(epsilon) & ~by_constant.max(axis=1)
+        """The others among `proved`."""
+        return self.proved(epsilon) & ~self.proved_globally(epsilon)
 
     def standing(self, epsilon: float) -> np.ndarray:
         return self.broken_at > epsilon

@@ -103,6 +103,8 @@ def test_the_curve_ends_linear_bounds_at_the_radius_they_were_asked_for():
     assert curve["certified"] == sorted(curve["certified"], reverse=True)
     drawn = next(item for item in judgement.finding.evidence if item.id == "radii")
     assert "count up to it only" in drawn.detail
+    kinds = {body: [item.id for item in judged(body).finding.evidence] for body in (BODY, CONSTANT)}
+    assert ("radius" in kinds[BODY], "radius" in kinds[CONSTANT]) == (metrics["vra_locally"] < metrics["vra"], True)
 
 
 def test_the_same_network_without_a_detour_costs_nothing(monkeypatch):

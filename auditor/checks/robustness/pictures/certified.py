@@ -43,7 +43,6 @@ def certified_pictures(
     if len(index):
         curve, tables["radii"] = _curve(check, outcome, conflicts)
         bars, tables["classes"] = _class_bars(check, outcome, classes)
-        histogram, tables["radius"] = _radius_histogram(check, outcome)
         evidence += [curve, bars]
         if outcome.radii.shape[1] > 1:
             drawn, tables["sizes"] = sizes_bars(check, outcome)
@@ -58,7 +57,10 @@ def certified_pictures(
         if pairs is not None:
             evidence.append(pairs)
             images |= more
-        evidence.append(histogram)
+        if outcome.proved_globally(check.epsilon).any() or not outcome.linear.any():
+            # Radii of linear bounds are all ε, which no histogram need show.
+            histogram, tables["radius"] = _radius_histogram(check, outcome)
+            evidence.append(histogram)
     layers, tables["layers"] = _layers(bounds)
     return Pictures((*evidence, layers), tables, images)
 
@@ -115,7 +117,7 @@ def _curve(check: CertifiedRobustness, outcome: Outcome, conflicts: Conflicts) -
 def _linear_remark(check: CertifiedRobustness, outcome: Outcome, what: str) -> str:
     """A sentence on the rows right by linear bounds, whose radius is the check's; empty where there are none."""
     count = int(outcome.proved_linearly(check.epsilon).sum())
-    return f" Rows proved by linear bounds, {count:,}, {what}." if count else ""
+    return f" Rows proved by linear bounds, {count:,} of them, {what}." if count else ""
 
 
 def _class_bars(check: CertifiedRobustness, outcome: Outcome, classes: tuple[str, ...]) -> tuple[Bars, pa.Table]:

@@ -82,7 +82,6 @@ def sizes_bars(check: CertifiedRobustness, outcome: Outcome) -> tuple[Bars, pa.T
 
 def _untried(check: CertifiedRobustness, outcome: Outcome) -> str:
     """What linear bounds might add to the smaller sets: they are tried where the constant decides nothing."""
-    by_constant = outcome.proved(check.epsilon) & ~outcome.proved_linearly(check.epsilon)
-    if not outcome.linear.any() or not (by_constant & (outcome.k > 1)).any():
+    if not outcome.linear.any() or not (outcome.proved_globally(check.epsilon) & (outcome.k > 1)).any():
         return ""
     return " Linear bounds were not tried on sets smaller than one that the constant certifies."
