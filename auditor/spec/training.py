@@ -205,6 +205,7 @@ class Training(BaseModel):
     warm_up: NonNegativeInt = 0
     augment: Annotated[tuple[Augment, ...], AfterValidator(_each_once)] = ()
     initialization: Literal["default", "orthogonal"] = "default"
+    precision: Literal["float32", "bfloat16"] = "float32"
     privacy: Privacy | None = None
     transforms: tuple[dict[str, Any], ...] = ()
     recipe: str | None = None

@@ -43,6 +43,7 @@ def declared_recipe(document: Document, epochs: int | None = None) -> Recipe:
         section.warm_up,
         section.initialization,
         _augmentation(document, section),
+        section.precision,
     )
 
 

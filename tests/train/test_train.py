@@ -37,6 +37,15 @@ def test_radii_in_the_largest_coordinate(tmp_path):
     assert note["curve"][-1]["robust"] == pytest.approx(found["vra"], abs=0.1)
 
 
+def test_layers_in_bfloat16_prove_as_well(tmp_path):
+    spec = project(tmp_path, "{gloro: {epsilon: 0.1}}\n  precision: bfloat16")
+    note, weights, _ = run(spec)
+    assert note["recipe"]["precision"] == "bfloat16"
+    assert {weight.dtype for weight in weights.values()} == {torch.float32}
+    assert note["curve"][-1]["robust"] == pytest.approx(note["measured"]["train"]["vra"], abs=0.1)
+    assert note["measured"]["train"]["vra"] > 0.5
+
+
 def test_the_trades_loss_and_fewer_epochs(tmp_path):
     note, _, _ = run(project(tmp_path, "{gloro: {epsilon: {from: 0.01, to: 0.1}, loss: {trades: 1.0}}}"), epochs=5)
     assert note["epochs"] == 5

@@ -4,12 +4,13 @@ strong. What it finds proves nothing; `methods.robustness.attacks` is the attack
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from torch import nn
 from torch.nn import functional
 
 from auditor.methods.robustness.ball import Ball, per_row, steepest
-from auditor.tensors import Inputs, Labels
+from auditor.tensors import Inputs, Labels, Logits
 from auditor.terms import Norm
 
 REACH = 2.5
@@ -17,7 +18,7 @@ REACH = 2.5
 
 
 def worst_points(
-    model: nn.Module,
+    model: Callable[[Inputs], Logits],
     inputs: Inputs,
     labels: Labels,
     *,

@@ -14,8 +14,8 @@ from auditor.methods.robustness.set_margins import set_margins
 from auditor.methods.training.adversarial import worst_points
 from auditor.methods.training.gloro_loss import bottom_logit, gloro_cross_entropy, gloro_trades, verified
 from auditor.methods.training.lipschitz_estimate import LipschitzEstimate
-from auditor.methods.training.recipe import CrossEntropy, GloRo, Pgd
-from auditor.tensors import Inputs, Labels
+from auditor.methods.training.recipe import GloRo, Pgd, Recipe
+from auditor.tensors import Inputs, Labels, Logits
 
 POWER_ITERATIONS = 2
 """Per batch (thesis B.5)."""
@@ -39,19 +39,26 @@ class Cost(NamedTuple):
 class Objective(nn.Module):
     """Cross-entropy, and what every objective is: inputs, labels and the fraction of the run that has passed to a Cost.
 
-    Its state dict is what it carries from batch to batch, the model apart.
+    Its state dict is what it carries from batch to batch, the model apart. With `lowered` the model's layers compute in
+    bfloat16; logits are as precise as the inputs from there on.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, lowered: bool = False) -> None:
         super().__init__()
-        self._model = [model]
+        self._model, self.lowered = [model], lowered
 
     @property
     def model(self) -> nn.Module:
         return self._model[0]
 
+    def logits(self, x: Inputs) -> Logits:
+        if not self.lowered:
+            return self.model(x)
+        with torch.autocast(x.device.type, torch.bfloat16):
+            return self.model(x).to(x.dtype)
+
     def forward(self, x: Inputs, y: Labels, fraction: float) -> Cost:
-        logits = self.model(x)
+        logits = self.logits(x)
         return Cost(functional.cross_entropy(logits, y), _correct(logits, y))
 
 
@@ -61,9 +68,15 @@ class GloRoObjective(Objective):
     """
 
     def __init__(
-        self, model: nn.Module, stated: GloRo, input_shape: tuple[int, ...], generator: torch.Generator
+        self,
+        model: nn.Module,
+        stated: GloRo,
+        input_shape: tuple[int, ...],
+        generator: torch.Generator,
+        *,
+        lowered: bool = False,
     ) -> None:
-        super().__init__(model)
+        super().__init__(model, lowered=lowered)
         self.stated = stated
         self.estimate = LipschitzEstimate(model, input_shape, generator, stated.norm)
         with torch.no_grad():
@@ -71,7 +84,7 @@ class GloRoObjective(Objective):
 
     def forward(self, x: Inputs, y: Labels, fraction: float) -> Cost:
         stated = self.stated
-        logits, constants, epsilon = self.model(x), self.estimate(POWER_ITERATIONS), stated.epsilon.at(fraction)
+        logits, constants, epsilon = self.logits(x), self.estimate(POWER_ITERATIONS), stated.epsilon.at(fraction)
         margins = set_margins(logits, constants, epsilon, stated.guarantee)
         bottom = bottom_logit(logits, margins)
         if stated.trades is None:
@@ -88,8 +101,10 @@ class PgdObjective(Objective):
     of batch normalisation to the one pass that follows.
     """
 
-    def __init__(self, model: nn.Module, stated: Pgd, generator: torch.Generator, device: torch.device) -> None:
-        super().__init__(model)
+    def __init__(
+        self, model: nn.Module, stated: Pgd, generator: torch.Generator, device: torch.device, *, lowered: bool = False
+    ) -> None:
+        super().__init__(model, lowered=lowered)
         self.stated = stated
         self.draws, self.device = generator, device
 
@@ -98,24 +113,23 @@ class PgdObjective(Objective):
         seed = int(torch.randint(2**62, (), generator=self.draws))
         with evaluating(self.model):
             with torch.no_grad():
-                correct = _correct(self.model(x), y)
+                correct = _correct(self.logits(x), y)
             points = worst_points(
-                self.model, x, y, epsilon=epsilon, norm=stated.norm, steps=stated.steps, box=stated.box,
+                self.logits, x, y, epsilon=epsilon, norm=stated.norm, steps=stated.steps, box=stated.box,
                 generator=torch.Generator(self.device).manual_seed(seed),
             )  # fmt: skip
-        logits = self.model(points)
+        logits = self.logits(points)
         return Cost(functional.cross_entropy(logits, y), correct, epsilon, _correct(logits, y))
 
 
-def objective_of(
-    stated: CrossEntropy | GloRo | Pgd, model: nn.Module, inputs: Inputs, generator: torch.Generator
-) -> Objective:
+def objective_of(recipe: Recipe, model: nn.Module, inputs: Inputs, generator: torch.Generator) -> Objective:
     """The objective that a recipe states, for `model`. Raises Unsupported for a layer GloRo knows no norm of."""
+    stated, lowered = recipe.objective, recipe.precision == "bfloat16"
     if isinstance(stated, GloRo):
-        return GloRoObjective(model, stated, tuple(inputs.shape[1:]), generator)
+        return GloRoObjective(model, stated, tuple(inputs.shape[1:]), generator, lowered=lowered)
     if isinstance(stated, Pgd):
-        return PgdObjective(model, stated, generator, inputs.device)
-    return Objective(model)
+        return PgdObjective(model, stated, generator, inputs.device, lowered=lowered)
+    return Objective(model, lowered=lowered)
 
 
 @contextmanager

@@ -110,7 +110,8 @@ class Augmentation:
 @dataclass(frozen=True)
 class Recipe:
     """Everything that, with data, architecture and seed, decides the weights. `warm_up` epochs come first, of plain
-    cross-entropy.
+    cross-entropy. `precision` is that of the layers' products while training: weights, estimated constants, losses and
+    the optimizer keep that of the model, and bounds are proved in float64 of the weights either way.
     """
 
     epochs: int
@@ -120,3 +121,4 @@ class Recipe:
     warm_up: int = 0
     initialization: Literal["default", "orthogonal"] = "default"
     augmentation: Augmentation | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"

@@ -54,8 +54,8 @@ def train(
     """
     if recipe.initialization == "orthogonal" and state is None:
         orthogonal_(model, generator=generator)
-    objective = objective_of(recipe.objective, model, inputs, generator)
-    plain = Objective(model)
+    objective = objective_of(recipe, model, inputs, generator)
+    plain = Objective(model, lowered=objective.lowered)
     optimizer = _optimizer(model, recipe)
     finished = 0
     if state is not None:

@@ -21,6 +21,7 @@ from auditor.methods.training import (
     train,
 )
 from auditor.methods.training.adversarial import worst_points
+from auditor.methods.training.objectives import objective_of
 from auditor.terms import TopK
 
 RATE = Schedule(5e-3, 1e-4, "exponential", 0.5)
@@ -167,3 +168,28 @@ def test_the_attack_leaves_batch_statistics_to_the_training_pass():
     stated = Recipe(3, 32, Pgd(Schedule(0.1), steps=4), Adam(RATE))
     for epoch in train(model, x, y, stated, generator=torch.Generator().manual_seed(0)):
         assert int(model.state_dict()["1.num_batches_tracked"]) == epoch.number
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_layers_may_compute_in_bfloat16_and_nothing_else_does(objective):
+    model, precise = network(normed=True), network(normed=True)
+    lowered = trained(model, recipe(objective, precision="bfloat16"))
+    whole = trained(precise, recipe(objective))
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    moments = lowered[-1].state["optimizer"]["state"].values()
+    assert {tensor.dtype for each in moments for tensor in each.values()} == {torch.float32}
+    assert lowered[0].loss == pytest.approx(whole[0].loss, rel=0.05)
+    assert lowered[0].loss != whole[0].loss
+    assert lowered[-1].loss < lowered[0].loss
+    assert lowered[0].lipschitz == (whole[0].lipschitz and pytest.approx(whole[0].lipschitz, rel=0.02))
+    assert not equal(model, precise)
+
+
+def test_constants_are_estimated_in_full_precision_whatever_the_layers_do():
+    torch.manual_seed(0)
+    model, (x, y) = network(), images(32)
+    stated = [recipe(OBJECTIVES[2], precision=each) for each in ("float32", "bfloat16")]
+    costs = [objective_of(each, model, x, torch.Generator().manual_seed(0))(x, y, 0.5) for each in stated]
+    assert costs[0].lipschitz == costs[1].lipschitz
+    assert costs[0].loss != costs[1].loss
+    assert costs[0].loss.dtype == costs[1].loss.dtype == torch.float32
