@@ -102,14 +102,21 @@ def _pooled(cells: Tensor, width: int) -> Tensor:
 
 
 def pair_distances(flat: Tensor, row: Tensor, other: Tensor, norm: Norm, dtype: torch.dtype) -> Tensor:
-    """The distances of the pairs `row`, `other` [pairs] of rows of `flat`, computed in `dtype`."""
+    """The distances of the pairs `row`, `other` [pairs] of rows of `flat`, computed in `dtype`. Pairs of the same row
+    are to follow each other.
+    """
     count = max(1, ENTRIES // flat.shape[1])
+    rows, runs = row.unique_consecutive(return_counts=True)
     far = torch.empty(len(row), dtype=dtype, device=flat.device)
-    for start in range(0, len(row), count):
-        part = slice(start, start + count)
-        difference = flat.index_select(0, row[part]).to(dtype).sub_(flat.index_select(0, other[part]))
-        # Far quicker than vector_norm of order ∞.
-        far[part] = difference.abs_().amax(1) if norm == "linf" else torch.linalg.vector_norm(difference, dim=1)
+    start = 0
+    for mine, run in zip(rows.tolist(), runs.tolist(), strict=True):
+        own = flat[mine].to(dtype)
+        for part in other[start : start + run].split(count):
+            difference = flat.index_select(0, part).to(dtype).sub_(own)
+            # Far quicker than vector_norm of order ∞.
+            each = difference.abs_().amax(1) if norm == "linf" else torch.linalg.vector_norm(difference, dim=1)
+            far[start : start + len(part)] = each
+            start += len(part)
     return far
 
 
