@@ -35,6 +35,7 @@ TRANSPOSE = (functional.conv_transpose1d, functional.conv_transpose2d, functiona
 class Affine(NamedTuple):
     """`value` and `absolute` take one tensor [batch, *shape] for each input of the node; `adjoint` takes coefficients
     [batch, *output shape] and gives those of each input. Weights may err by γ_terms · `smear` in each row, besides.
+    `exact`: b is 0, and the adjoint only moves, negates or drops numbers.
     """
 
     value: Callable[..., Tensor]
@@ -42,6 +43,7 @@ class Affine(NamedTuple):
     adjoint: Callable[[Tensor], tuple[Tensor, ...]]
     terms: int
     smear: float = 0.0
+    exact: bool = False
 
     def mass(self, *magnitudes: Tensor) -> Tensor:
         """What γ_terms multiplies, for inputs of at most these magnitudes [rows, *shape]: |W|m + |b|, and what weights
@@ -60,15 +62,39 @@ def affine(node: Node, shapes: tuple[tuple[int, ...], ...]) -> Affine | None:
     if found is None:
         return None
     value, absolute, terms = found
-    if exact_type(node.layer) is nn.Linear:
-        weight = node.layer.weight.detach()
+    layer, kind = node.layer, exact_type(node.layer)
+    if kind is nn.Linear:
+        weight = layer.weight.detach()
         return Affine(value, absolute, lambda coefficients: (coefficients @ weight,), terms)
+    if kind in CONVOLUTIONS and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
+        return Affine(value, absolute, _transposed(node), terms)
+    if isinstance(layer, Sum):
+        signs = layer.signs
+        return Affine(value, absolute, lambda a: tuple(a if sign > 0 else -a for sign in signs), terms, exact=True)
+    exact = isinstance(layer, (Concatenation, PrependZero)) or kind in REARRANGEMENTS or kind in DROPOUTS
+    if isinstance(layer, Selection):
+        exact = layer.fill == 0.0 and terms <= 2
     smear = 0.0
-    if exact_type(node.layer) in UPSAMPLINGS and node.layer.mode not in COPYING:
+    if kind in UPSAMPLINGS and layer.mode not in COPYING:
         # Each weight errs by at most 8·size·u in three entries of a row and axis, forward and adjoint.
         axes = len(node.input_shape) - 1
         smear, terms = 2.0 * 3**axes, terms + 16 * max((*node.input_shape[1:], *node.output_shape[1:])) * axes
-    return Affine(value, absolute, _pulled_back(value, shapes), terms, smear)
+    return Affine(value, absolute, _pulled_back(value, shapes), terms, smear, exact)
+
+
+def _transposed(node: Node) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """The adjoint of a convolution with zero padding: the transposed convolution that gives back the input's sizes."""
+    layer = node.layer
+    axes = len(node.input_shape) - 1
+    options = [spread(value, axes) for value in (layer.kernel_size, layer.stride, layer.padding, layer.dilation)]
+    extra = [
+        size - ((out - 1) * stride - 2 * padding + dilation * (taps - 1) + 1)
+        for size, out, taps, stride, padding, dilation in zip(
+            node.input_shape[1:], node.output_shape[1:], *options, strict=True
+        )
+    ]
+    run, weight = TRANSPOSE[axes - 1], layer.weight.detach()
+    return lambda a: (run(a, weight, None, layer.stride, layer.padding, extra, layer.groups, layer.dilation),)
 
 
 def _pulled_back(value: Callable[..., Tensor], shapes: tuple[tuple[int, ...], ...]) -> Callable[..., Any]:

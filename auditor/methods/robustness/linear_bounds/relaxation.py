@@ -61,7 +61,7 @@ def steps(network: Network) -> tuple[Step, ...]:
             raise Unsupported(
                 f"{node.name} ({type(node.layer).__name__}): no linear relaxation of it is known",
                 node=node.name,
-                remedy="use `method: global` or `method: smoothing`, or replace the layer",
+                remedy="use `method: lipschitz` or `method: smoothing`, or replace the layer",
             )
         found.append(Step(node, None, None, bent))
     return tuple(found)
@@ -221,12 +221,11 @@ class Relaxation:
             unit = torch.zeros(*part.shape, low.shape[1], dtype=low.dtype, device=low.device)
             unit.scatter_(2, part[..., None], 1.0)
             unit = unit.unflatten(2, self.low[source].shape[1:])
-            found = self.least(source, torch.cat((unit, -unit), 1))
-            below, above = found.chunk(2, 1)
-            low = low.scatter(1, part, torch.fmax(low.gather(1, part), torch.where(below.isfinite(), below, -math.inf)))
-            high = high.scatter(
-                1, part, torch.fmin(high.gather(1, part), torch.where(above.isfinite(), -above, math.inf))
-            )
+            below, above = self._both(source, unit)
+            below = torch.where(below.isfinite(), below, -math.inf)
+            above = torch.where(above.isfinite(), above, math.inf)
+            low = low.scatter(1, part, torch.fmax(low.gather(1, part), below))
+            high = high.scatter(1, part, torch.fmin(high.gather(1, part), above))
         # Two sound bounds on one value cannot cross but where the region is empty, or by NaN.
         self.low[source] = torch.minimum(low, high).reshape(self.low[source].shape)
         self.high[source] = torch.maximum(low, high).reshape(self.low[source].shape)
@@ -240,8 +239,30 @@ class Relaxation:
 
     def substituted(self, place: int, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         """The same, and the coefficients of the input by which it was found [rows, specs, *input]."""
+        constant, charged, final = self._followed(place, coefficients)
+        return self._closed(constant, charged, final), final
+
+    def _closed(self, constant: Tensor, charged: Tensor, final: Tensor) -> Tensor:
+        return constant + self.region.least(final, self._additions()) - charged * SLACK - TINY
+
+    def _additions(self) -> int:
+        """Above how many sums a term of the constant goes through."""
+        return 2 * len(self.steps) + 16
+
+    def _both(self, place: int, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+        """Never above the value, and never below it [rows, specs]. With no activation on the way the coefficients of
+        the negative are the negative ones, to the last bit.
+        """
+        if any(lines is not None for lines in self.lines[: place + 1]):
+            below, above = self.least(place, torch.cat((coefficients, -coefficients), 1)).chunk(2, 1)
+            return below, -above
+        constant, charged, final = self._followed(place, coefficients)
+        return self._closed(constant, charged, final), -self._closed(-constant, charged, -final)
+
+    def _followed(self, place: int, coefficients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The constant, the charges and the coefficients of the input."""
         held: dict[int, Tensor] = {place: coefficients}
-        additions = 2 * len(self.steps) + 16
+        additions = self._additions()
         constant = coefficients.new_zeros(coefficients.shape[:2])
         charged = torch.zeros_like(constant)
         for at in range(place, 0, -1):
@@ -250,8 +271,9 @@ class Relaxation:
                 continue
             step, mass = self.steps[at], self.mass[at]
             assert mass is not None
-            terms = current[0, 0].numel() + additions + (step.affine.terms if step.affine is not None else 4)
-            charged = charged + gamma(terms) * inner(current.abs(), mass)
+            if step.affine is None or not step.affine.exact:
+                terms = current[0, 0].numel() + additions + (step.affine.terms if step.affine is not None else 4)
+                charged = charged + gamma(terms) * inner(current.abs(), mass)
             if step.affine is None:
                 lines = self.lines[at]
                 assert lines is not None
@@ -262,7 +284,8 @@ class Relaxation:
                 before = (current * slope,)
             else:
                 assert step.offset is not None
-                constant = constant + inner(current, step.offset)
+                if not step.affine.exact:
+                    constant = constant + inner(current, step.offset)
                 before = tuple(
                     each.unflatten(0, current.shape[:2]) for each in step.affine.adjoint(current.flatten(0, 1))
                 )
@@ -275,4 +298,4 @@ class Relaxation:
         final = held.get(0)
         if final is None:
             final = coefficients.new_zeros(*coefficients.shape[:2], *self.region.centre.shape[1:])
-        return constant + self.region.least(final, additions) - charged * SLACK - TINY, final
+        return constant, charged, final
