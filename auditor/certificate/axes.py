@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from auditor.certificate.norms import norm_upper
+from auditor.certificate.norms import norm_upper, whole
 from auditor.records.certificate import LayerProof
 
 LONG = 2048
@@ -44,7 +44,13 @@ def _sizes(layer: LayerProof) -> list[tuple[int, int]]:
     """Positions before and after along each axis. Raises ValueError where channels or axes do not agree."""
     if len(layer.input_shape) != len(layer.output_shape) or layer.input_shape[0] != layer.output_shape[0]:
         raise ValueError(f"{layer.name} takes {layer.input_shape} and gives {layer.output_shape}")
-    return list(zip(layer.input_shape[1:], layer.output_shape[1:], strict=True))
+    sizes = zip(layer.input_shape[1:], layer.output_shape[1:], strict=True)
+    return [(whole(before, 1), whole(after, 1)) for before, after in sizes]
+
+
+def _window(layer: LayerProof, axis: int, names: tuple[str, ...]) -> list[int]:
+    """The geometry of a window along one axis."""
+    return [whole(layer.options[name][axis], 0 if name == "padding" else 1) for name in names]
 
 
 def _product(matrices: list[np.ndarray], norm: str) -> float:
@@ -65,8 +71,8 @@ def _axis_norm(matrix: np.ndarray, norm: str) -> float:
 def _average_pooling(layer: LayerProof, norm: str) -> float:
     options = layer.options
     divisor, matrices = options["divisor_override"], []
-    windows = zip(options["kernel_size"], options["stride"], options["padding"], strict=True)
-    for (size, outputs), window in zip(_sizes(layer), windows, strict=True):
+    for axis, (size, outputs) in enumerate(_sizes(layer)):
+        window = _window(layer, axis, ("kernel_size", "stride", "padding"))
         counted = divisor is not None or options["count_include_pad"]
         matrix = _averages(size, *window, ceil=options["ceil_mode"], count_padding=counted)
         if len(matrix) != outputs:
@@ -125,9 +131,7 @@ def _max_pooling(layer: LayerProof) -> float:
         if layer.kind == "adaptive max pooling":
             seen = [range(row * size // outputs, -(-(row + 1) * size // outputs)) for row in range(outputs)]
         else:
-            kernel, stride, padding, dilation = (
-                layer.options[name][axis] for name in ("kernel_size", "stride", "padding", "dilation")
-            )
+            kernel, stride, padding, dilation = _window(layer, axis, ("kernel_size", "stride", "padding", "dilation"))
             reach = kernel * dilation
             starts = range(-padding, outputs * stride - padding, stride)
             seen = [range(start, start + reach, dilation) for start in starts]

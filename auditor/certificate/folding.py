@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from auditor.certificate.kernel import Kernel, alike, per_channel, spanned
-from auditor.certificate.norms import UNIT, Axis
+from auditor.certificate.norms import UNIT, Axis, whole
 from auditor.records.certificate import LayerProof, Part
 
 ORDINARY = (2.0**-500, 2.0**500)
 """Factors between these multiply without underflow or overflow."""
+
+LEAST = Axis(size=1, taps=1, before=0, after=0, stride=1, dilation=1)
 
 NORMALIZATION_ERROR = 8 * UNIT
 """Of gain / √(variance + eps): a sum, a root, a quotient."""
@@ -30,8 +32,7 @@ def kernel_of(layer: LayerProof, tensors: Mapping[str, np.ndarray], norm: str) -
     """
     if layer.map is None:
         raise ValueError(f"{layer.name} does not say how it comes about")
-    with np.errstate(all="ignore"):
-        return _folded(layer.map, tensors, norm)
+    return _folded(layer.map, tensors, norm)
 
 
 def _folded(part: Part, tensors: Mapping[str, np.ndarray], norm: str) -> Kernel:
@@ -49,9 +50,9 @@ def _dense(of: tuple[Kernel, ...], held: tuple[np.ndarray, ...], options: dict[s
 
 def _convolution(of: tuple[Kernel, ...], held: tuple[np.ndarray, ...], options: dict[str, Any], norm: str) -> Kernel:
     (weight,) = map(numbers, held)
-    axes = tuple(Axis(*map(int, axis)) for axis in options["axes"])
-    groups = int(options["groups"])
-    if weight.shape[2:] != tuple(axis.taps for axis in axes) or groups < 1 or len(weight) % groups:
+    axes = tuple(Axis(*map(whole, axis, LEAST)) for axis in options["axes"])
+    groups = whole(options["groups"], 1)
+    if weight.shape[2:] != tuple(axis.taps for axis in axes) or len(weight) % groups:
         raise ValueError(f"a kernel of shape {weight.shape} does not fit its geometry")
     return Kernel(weight, axes, groups, str(options["mode"]))
 

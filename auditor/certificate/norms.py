@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -93,6 +93,17 @@ def dense_bounded(weight: np.ndarray, limit: float, *, entry_error: float = 0.0)
     matrix, exponent = scaled(weight[None])
     spare = entry_error * magnitude_upper(matrix) * (1 + 4 * UNIT) if entry_error else 0.0
     return bounded(matrix, math.ldexp(limit, -exponent) - spare)
+
+
+LARGEST = 1 << 20
+"""What a size, a stride or a padding may be: more makes no layer, and would only keep the reader busy."""
+
+
+def whole(value: Any, least: int = 0) -> int:
+    """Raises ValueError for what is no whole number from `least` to `LARGEST`."""
+    if not isinstance(value, int) or not least <= value <= LARGEST:
+        raise ValueError(f"{value!r} is no size of a layer")
+    return value
 
 
 class Axis(NamedTuple):

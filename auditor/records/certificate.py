@@ -8,7 +8,9 @@ What the model's code made of its tensors (parametrised weights, constants) has 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
 
 from auditor.records.base import Number, Record
 
@@ -60,7 +62,7 @@ class LayerProof(Record):
     map: Part | None = None
     weight: str | None = None
     options: dict[str, Any] = {}
-    assumed: float | None = None
+    assumed: Annotated[float, Field(ge=0)] | None = None
     lipschitz_upper: Number
 
 

@@ -1,6 +1,8 @@
 """From the model's own tensors to kernels: folded again by other code, they are what the run bounded."""
 
+import copy
 import hashlib
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,13 +14,13 @@ from torch import nn
 from auditor.certificate.folding import kernel_of
 from auditor.certificate.layers import MAPS
 from auditor.certificate.verify import verify
-from auditor.certificate.writing import CERTIFICATE, WEIGHTS, certificate_files
+from auditor.certificate.writing import CERTIFICATE, WEIGHTS, certificate_files, seal, written
 from auditor.checks.robustness.stating import network_proof
 from auditor.errors import RecordError
 from auditor.methods.robustness import bound_model
 from auditor.methods.robustness.folding import fold
 from auditor.methods.robustness.graph import network
-from auditor.records.certificate import COMPUTED, INDEX, LayerProof, Part, Proved
+from auditor.records.certificate import COMPUTED, INDEX, Certificate, LayerProof, Part, Proved
 from benchmarks.architectures import ARCHITECTURES, SHAPE, made
 from tests.certificate.test_verify import CLAIM, NETWORKS, prove, write
 from tests.methods.robustness.random_graphs import Graph
@@ -258,3 +260,38 @@ def test_convolutions_that_pad_or_step_differently_are_no_one_kernel():
                            map=whole, lipschitz_upper=1.0)  # fmt: skip
         with pytest.raises(ValueError, match="no one kernel"):
             kernel_of(layer, tensors, "l2")
+
+
+ODD = (None, -1, 0, "x", [], 1e308, 10**30, True, {}, 0.5, 3)
+"""What a hostile hand may write in place of a number, a name or a list."""
+
+
+def places(value, path=()):
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield (*path, key)
+        yield from places(each, (*path, key))
+
+
+@pytest.mark.parametrize("build", [NETWORKS[1], NETWORKS[2], NETWORKS[4]])
+def test_whatever_is_written_into_a_layer_ends_in_words(tmp_path, build):
+    """Under a fresh seal: refuted, refused, or harmless, but never a crash."""
+    paths = write(tmp_path, *prove(build))
+    raw, generator = json.loads(paths[0].read_text()), np.random.default_rng(0)
+    layers = list(places(raw["proofs"][0]["layers"]))
+    seen = set()
+    for number in generator.choice(len(layers), 150).tolist():
+        changed = copy.deepcopy(raw)
+        at, (*way, last) = changed["proofs"][0]["layers"], layers[number]
+        for key in way:
+            at = at[key]
+        at[last] = ODD[int(generator.integers(len(ODD)))]
+        try:
+            odd = Certificate.model_validate(changed)
+        except ValueError:
+            continue
+        try:
+            paths[0].write_bytes(written(odd.model_copy(update={"sha256": seal(odd)})))
+        except ValueError:
+            continue
+        seen.add(verify(*paths).stands)
+    assert seen == {True, False}
