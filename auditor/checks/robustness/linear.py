@@ -119,7 +119,7 @@ def rank_classes(*, logits: Tensor | None, single: Float32Logits | None, rows: T
     return scores.double().nan_to_num(0.0, 0.0, 0.0).argsort(dim=1, descending=True, stable=True)
 
 
-@op(version=1, device=True)
+@op(version=2, device=True)
 def bound_linearly(
     *,
     model: Any,
