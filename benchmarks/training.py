@@ -1,6 +1,7 @@
 """What GloRo training costs beside standard training of the same network: time per epoch and peak memory.
 
-    python -m benchmarks.training [--threads 2] [--batch 512] [--batches 4] [--rounds 5] [--device cpu] [-o FILE]
+    python -m benchmarks.training [--threads 2] [--batch 512] [--batches 4] [--rounds 5] [--device cpu]
+        [--precision float32] [-o FILE]
 
 The objectives train in turn, one short epoch each, so that a noisy machine disturbs all alike; the median of the ratios
 of neighbouring epochs is printed. Memory is what a process of its own reaches above what it held before training, with
@@ -47,7 +48,7 @@ def training(network: str, objective: str, options: argparse.Namespace, epochs: 
     generator = torch.Generator().manual_seed(0)
     inputs = torch.rand(rows, *shape, generator=generator).to(options.device)
     labels = torch.randint(10, (rows,), generator=generator).to(options.device)
-    recipe = Recipe(epochs, options.batch, OBJECTIVES[objective], Adam(Schedule(1e-4)))
+    recipe = Recipe(epochs, options.batch, OBJECTIVES[objective], Adam(Schedule(1e-4)), precision=options.precision)
     return train(model, inputs, labels, recipe, generator=generator)
 
 
@@ -101,6 +102,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--memory", nargs=2, metavar=("NETWORK", "OBJECTIVE"), help=argparse.SUPPRESS)
     parser.add_argument("-o", "--output", type=Path)
     return parser.parse_args()
@@ -116,7 +118,8 @@ def main() -> None:
     name = "CPU" if options.device == "cpu" else torch.cuda.get_device_name()
     lines = [
         f"{date.today()}, {platform.machine()} {name}, {options.threads} thread(s), torch {torch.__version__}, "
-        f"float32, batch {options.batch}, {options.batches} batches an epoch, {options.rounds} epochs each in turn.",
+        f"{options.precision}, batch {options.batch}, {options.batches} batches an epoch, "
+        f"{options.rounds} epochs each in turn.",
         "",
         "| network | objective | ms a batch | to standard | memory, MiB | to standard |",
         "|---|---|---|---|---|---|",

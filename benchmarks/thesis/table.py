@@ -1,7 +1,7 @@
 """Thesis table 7.3 from our own nets: trains the four EuroSAT models, proves their VRA, sets it beside the thesis's.
 
     AUDITOR_DATA=FOLDER python -m benchmarks.thesis.table -o FOLDER [--seeds 1 2 3] [--device auto]
-        [--epochs 200] [--rows N] [--small] [--minutes M]
+        [--epochs 200] [--rows N] [--small] [--precision bfloat16] [--minutes M]
 
 FOLDER keeps every model with its note; what is there already is not trained again, and a training that was stopped, or
 killed, goes on from its checkpoint. After `--minutes` it stops by itself, exits with 3 and says what is missing; the
@@ -45,7 +45,7 @@ THESIS = {
 def scaled_spec(name: str, options: argparse.Namespace) -> Path:
     """The spec `name`, or one in the output folder that includes it and scales it down."""
     whole = HERE / f"{name}.yaml"
-    if not (options.rows or options.small):
+    if not (options.rows or options.small or options.precision):
         return whole
     laid_on: dict[str, Any] = {"auditor": 1, "name": f"table-7.3-{name}-scaled", "include": [str(whole.resolve())]}
     if options.rows:
@@ -55,6 +55,8 @@ def scaled_spec(name: str, options: argparse.Namespace) -> Path:
         }
     if options.small:
         laid_on["model"] = {"architecture": f"{(HERE / 'networks.py').resolve()}:pooled"}
+    if options.precision:
+        laid_on["training"] = {"precision": options.precision}
     spec = options.output / f"{name}.yaml"
     spec.write_text(json.dumps(laid_on, indent=1), "utf-8")
     return spec
@@ -117,12 +119,13 @@ def table(notes: dict[str, list[dict[str, Any]]], options: argparse.Namespace) -
     """Mean and standard deviation over the seeds, beside the thesis's."""
     one = next(iter(notes.values()))[0]
     network = "a narrow net on averaged 16×16 images" if options.small else "the net of B.5"
+    layers = f", layers in {options.precision}" if options.precision else ""
     train, test = (one["measured"][part]["rows"] for part in ("train", "test"))
     seeds = sorted({note["seed"] for made in notes.values() for note in made})
     lines = [
-        f"{date.today()}, {one['device']['name']}: {network}, {one['epochs']} epochs, {train} training and {test} test "
-        f"rows, seeds {', '.join(map(str, seeds))}. VRA is proved, ε 0.141; in brackets the thesis (the net of "
-        "B.5, 200 epochs, 18,000 training rows, ten seeds).",
+        f"{date.today()}, {one['device']['name']}: {network}, {one['epochs']} epochs{layers}, {train} training and "
+        f"{test} test rows, seeds {', '.join(map(str, seeds))}. VRA is proved, ε 0.141; in brackets the thesis (the "
+        "net of B.5, 200 epochs, 18,000 training rows, ten seeds).",
         "",
         "| guarantee | VRA | rejected | clean accuracy | seconds a model |",
         "|---|---|---|---|---|",
@@ -148,6 +151,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--rows", type=int)
     parser.add_argument("--small", action="store_true")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"))
     parser.add_argument("--device", default="auto")
     parser.add_argument("--minutes", type=float)
     options = parser.parse_args()
