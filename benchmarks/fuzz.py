@@ -5,7 +5,8 @@
 Each trial draws a network (residual and dense blocks, strides, groups, dilation, every padding mode, transposed
 convolution, pooling, batch normalisation, sometimes with hidden biases of up to 2²⁴ that a later mean removes), bounds
 it in both arithmetics and both norms, and climbs every rival's margin inside each certified radius: in float64 for
-`real`, by replay in float32 from the float64 climb and from random points for `float32`. A trial that breaks a
+`real`, by replay in float32 from the float64 climb and from random points for `float32`. Linear bounds are tried on the
+same networks, with radii up to where they prove nothing any more, and attacked alike (`crown`). A trial that breaks a
 certificate is printed with its seed, and the exit code is 1.
 
 Closest miss: the smallest share of a margin that was left at a point inside the radius; 0 would be a flip.
@@ -24,8 +25,10 @@ from torch import Tensor, nn
 from auditor.errors import Unsupported
 from auditor.methods.robustness import bound_model, certify
 from auditor.methods.robustness.ball import steepest
+from auditor.methods.robustness.evaluation_error import EvaluationError
 from auditor.methods.robustness.float32_pass import Float32Pass
 from auditor.methods.robustness.graph import network
+from auditor.methods.robustness.linear_bounds import certify_locally
 from auditor.terms import Norm
 from tests.methods.robustness.random_graphs import Graph
 
@@ -106,9 +109,50 @@ def trial(seed: int, norm: Norm, arithmetic: str, rows: int) -> Tally:
     made = certify(logits, bounds.reach, 0.0, logits_error=error, within=bounds.error.within)
     radius = made.radius.clamp_max(1e6)
     held = radius > 0
+    return attacked(double, single, x, logits, radius, held, norm, arithmetic, bounds.error, generator)
+
+
+LOCAL_RADII = (0.003, 0.01, 0.03, 0.1, 0.3)
+SECONDS = 0.2
+"""Of refinement a row."""
+
+
+def local_trial(seed: int, norm: Norm, arithmetic: str, rows: int) -> Tally:
+    """The same of linear bounds: each row at the largest radius tried at which its class is proved."""
+    model, single = strained(seed), strained(seed)
+    bounds = bound_model(model, model.shape, norm, arithmetic=arithmetic)  # pyright: ignore[reportArgumentType]
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(rows, *model.shape, generator=generator)
+    graph = network(model, model.shape)
+    double = model.double()
+    logits = single(x).double() if arithmetic == "float32" else double(x.double())
+    order = logits.argsort(1, descending=True)
+    wanted = torch.ones(rows, 1, dtype=torch.bool)
+    error = bounds.error if arithmetic == "float32" else None
+    radius = torch.zeros(rows, dtype=torch.float64)
+    for epsilon in LOCAL_RADII:
+        proved = certify_locally(graph, x, epsilon, norm, wanted, order, error=error, seconds=SECONDS).held[:, 0]
+        radius[proved] = epsilon
+    return attacked(double, single, x, logits, radius, radius > 0, norm, arithmetic, bounds.error, generator)
+
+
+def attacked(
+    double: nn.Module,
+    single: nn.Module,
+    x: Tensor,
+    logits: Tensor,
+    radius: Tensor,
+    held: Tensor,
+    norm: Norm,
+    arithmetic: str,
+    error: EvaluationError,
+    generator: torch.Generator,
+) -> Tally:
+    """What climbs and replays within `radius` of the rows that are `held` meet."""
     if not bool(held.any()):
         return NOTHING
     x, logits, radius = x[held], logits[held], radius[held]
+    lengths = x.double().flatten(1).norm(dim=1)
     winner = logits.argmax(1, keepdim=True)
     lead = logits.gather(1, winner)
     tally = NOTHING._replace(certified=len(x))
@@ -127,7 +171,11 @@ def trial(seed: int, norm: Norm, arithmetic: str, rows: int) -> Tally:
                 inside, out = torch.ones(len(x), dtype=torch.bool), double(point)
             left = (out.gather(1, winner) - out.gather(1, rival)).flatten()
             # In real arithmetic a flip must be larger than what float64 may have made of it.
-            slack = 2 * bounds.error.at(lengths[held] + radius) if arithmetic == "real" else torch.zeros_like(left)
+            slack = (
+                2 * error.at(lengths + (radius if norm == "l2" else radius * x[0].numel() ** 0.5))
+                if arithmetic == "real"
+                else torch.zeros_like(left)
+            )
             flips = inside & (left + slack < 0 if arithmetic == "real" else left <= 0)
             share = torch.where(inside, left / margin, 1.0)
             tally = tally.plus(Tally(0, int(inside.sum()), int(flips.sum()), float(share.min())))
@@ -158,30 +206,31 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(1)
     end = time.monotonic() + 60 * options.minutes
-    totals: dict[tuple[str, str], Tally] = {}
+    totals: dict[tuple[str, str, str], Tally] = {}
     trials = refused = 0
     seed = options.seed
     while time.monotonic() < end:
         norm: Norm = "linf" if seed % 4 == 3 else "l2"
         for arithmetic in ("real", "float32"):
-            try:
-                tally = trial(seed, norm, arithmetic, options.rows)
-            except Unsupported as error:
-                refused += 1
-                print(f"seed {seed}: {error.what}", file=sys.stderr)
-                continue
-            trials += 1
-            totals[norm, arithmetic] = totals.get((norm, arithmetic), NOTHING).plus(tally)
-            if tally.broken:
-                print(f"FALSE CERTIFICATE: seed {seed}, {norm}, {arithmetic}: {tally.broken} points")
+            for method, one in (("global", trial), ("crown", local_trial)):
+                try:
+                    tally = one(seed, norm, arithmetic, options.rows)
+                except Unsupported as error:
+                    refused += 1
+                    print(f"seed {seed}: {error.what}", file=sys.stderr)
+                    continue
+                trials += 1
+                key = (method, norm, arithmetic)
+                totals[key] = totals.get(key, NOTHING).plus(tally)
+                if tally.broken:
+                    print(f"FALSE CERTIFICATE: seed {seed}, {method}, {norm}, {arithmetic}: {tally.broken} points")
         seed += 1
     print(f"{trials} trials from seed {options.seed}, {refused} refused\n")
-    print("| norm, arithmetic | certified rows | points tried inside | broken | closest miss |")
+    print("| method, norm, arithmetic | certified rows | points tried inside | broken | closest miss |")
     print("|---|---|---|---|---|")
-    for (kind, arithmetic), tally in sorted(totals.items()):
-        print(
-            f"| {kind}, {arithmetic} | {tally.certified:,} | {tally.attacks:,} | {tally.broken} | {tally.closest:.4g} |"
-        )
+    for (method, kind, arithmetic), tally in sorted(totals.items()):
+        counts = f"{tally.certified:,} | {tally.attacks:,} | {tally.broken} | {tally.closest:.4g}"
+        print(f"| {method}, {kind}, {arithmetic} | {counts} |")
     return int(any(tally.broken for tally in totals.values()))
 
 
