@@ -165,6 +165,20 @@ def test_the_model_file_holds_every_tensor_of_the_certificate(tmp_path, form):
     )
 
 
+@pytest.mark.parametrize("form", ["safetensors", "pt"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_tensors_keep_their_dtype_wherever_numpy_has_it(tmp_path, dtype, form):
+    torch.manual_seed(0)
+    model, shape = NETWORKS[2]()
+    proof, tensors = stated(model.eval().to(dtype), shape)
+    path = saved(tmp_path, model, form)
+    found = verify(*certified(tmp_path, proof, tensors, path), path)
+    assert found.stands
+    assert found.origin.found == found.origin.held == 9
+    kept = str(dtype).removeprefix("torch.").replace("bfloat16", "float32")
+    assert {str(value.dtype) for name, value in tensors.items() if not name.startswith(INDEX)} == {kept}
+
+
 def test_a_certificate_of_an_older_format_is_named_as_one(tmp_path):
     paths = write(tmp_path, *prove(NETWORKS[0]))
     paths[0].write_text(paths[0].read_text().replace("auditor-certificate/2", "auditor-certificate/1"))
