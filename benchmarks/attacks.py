@@ -2,8 +2,10 @@
 
     python -m benchmarks.attacks [--rows 300] [--threads 1] [-o benchmarks/attacks.md]
 
-Two networks of the digits example are trained here from fixed seeds: by cross-entropy, and as a GloRo net. Ours runs as
-`robustness.attacked` does by default. The peer is optional and belongs into an environment of its own:
+Two networks of the digits example are trained here from fixed seeds: by cross-entropy, and as a GloRo net. Two more
+hide their gradients: the first one's logits times 1000, which make every probability 0 or 1 in float32, and a network
+behind a steep sigmoid, which leaves next to no slope at most pixels. Ours runs as `robustness.attacked` does by
+default. The peer is optional and belongs into an environment of its own:
 
     python -m pip install --no-deps --target PEER torchattacks==3.5.1
     PYTHONPATH=PEER python -m benchmarks.attacks
@@ -32,6 +34,9 @@ from examples.digits.model import build
 
 LEEWAY = 1 + 1e-5
 
+STEEPNESS = 20.0
+"""Of the sigmoid that hides gradients: 20 · ½ from the middle its slope is e⁻¹⁰ of the largest."""
+
 
 class Attacked(NamedTuple):
     """Which rows fell [rows], and the seconds it took."""
@@ -47,9 +52,11 @@ def digits() -> tuple[Tensor, Tensor]:
     return torch.tensor(data.images / 16, dtype=torch.float32)[:, None], torch.tensor(data.target)
 
 
-def trained(objective: CrossEntropy | GloRo, inputs: Tensor, labels: Tensor) -> nn.Module:
+def trained(
+    objective: CrossEntropy | GloRo, inputs: Tensor, labels: Tensor, *, front: nn.Module | None = None
+) -> nn.Module:
     torch.manual_seed(0)
-    model = build()
+    model = build() if front is None else nn.Sequential(front, build())
     recipe = Recipe(
         epochs=40, batch_size=64, objective=objective, optimizer=Adam(Schedule(0.002, 1e-5, "exponential", 0.5)),
         initialization="orthogonal",
@@ -57,6 +64,20 @@ def trained(objective: CrossEntropy | GloRo, inputs: Tensor, labels: Tensor) -> 
     for _ in train(model, inputs, labels, recipe, generator=torch.Generator().manual_seed(7)):
         pass
     return model.eval().requires_grad_(False)
+
+
+class Steep(nn.Module):
+    """Pixels pushed towards 0 and 1 before anything else."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(STEEPNESS * (x - 0.5))
+
+
+class Loud(nn.Module):
+    """Logits times 1000."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1000 * x
 
 
 def ours(model: nn.Module, inputs: Tensor, labels: Tensor, epsilon: float, norm: Norm) -> Attacked:
@@ -114,6 +135,8 @@ def main() -> None:
         "cross-entropy": trained(CrossEntropy(), inputs[::2], labels[::2]),
         "GloRo": trained(GloRo(Schedule(0.2)), inputs[::2], labels[::2]),
     }
+    networks["loud logits"] = nn.Sequential(networks["cross-entropy"], Loud()).eval()
+    networks["steep input"] = trained(CrossEntropy(), inputs[::2], labels[::2], front=Steep())
     inputs, labels = inputs[1::2][: options.rows], labels[1::2][: options.rows]
     try:
         import torchattacks  # pyright: ignore[reportMissingImports]

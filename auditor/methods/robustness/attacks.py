@@ -26,7 +26,7 @@ NEARLY = 1e-6
 """A miss in float32 by less than this share of the logits is tried in float64."""
 
 SATURATED = 10.0
-"""A lead beyond which probabilities are looked at on a coarser scale."""
+"""The lead at x to which larger ones are scaled down: beyond it float32 makes a flat 0 of −log p."""
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(logits, F^k(x) as a mask, outsiders by falling logit at x) -> what to ascend [rows]."""
@@ -115,6 +115,8 @@ class _Search:
         order = logits.argsort(dim=1, descending=True, stable=True)
         self.leading, self.outsiders = top_set(logits, k), order[:, k:]
         self.predicted = order[:, 0]
+        lead = -_lead(logits, self.leading, self.outsiders)
+        self.scale = (SATURATED / lead).clamp_max(1.0).nan_to_num(1.0).to(inputs.dtype)
         self.rivals = torch.full_like(self.predicted, logits.shape[1])
         if rivals is not None:
             wanted = rivals.to(order.device).gather(1, self.outsiders)
@@ -148,7 +150,7 @@ class _Search:
         leading, outsiders = self.leading[rows], self.outsiders[rows]
         with torch.enable_grad():
             logits = self.model(points)
-            risen = loss(logits, leading, outsiders)
+            risen = loss(logits * self.scale[rows, None], leading, outsiders)
             (gradient,) = torch.autograd.grad(risen.sum(), points)
         lead, logits = _lead(logits.detach(), leading, outsiders), logits.detach()
         hits = lead >= -NEARLY * logits.abs().amax(1)
@@ -213,10 +215,8 @@ def _lead_of(logits: Tensor, leading: Tensor, outsiders: Tensor, *, rank: int) -
 
 
 def _surprise(logits: Tensor, leading: Tensor, outsiders: Tensor) -> Tensor:
-    """−log p(F^k(x)), of logits scaled down where their lead is so large that float32 makes a flat 0 of it."""
-    lead = (_worst(logits, leading) - _only(logits, ~leading).amax(1)).detach()
-    scaled = logits / (lead / SATURATED).clamp_min(1.0)[:, None]
-    return scaled.logsumexp(1) - _only(scaled, leading).logsumexp(1)
+    """−log p(F^k(x))."""
+    return logits.logsumexp(1) - _only(logits, leading).logsumexp(1)
 
 
 def _only(logits: Tensor, kept: Tensor) -> Tensor:
