@@ -23,7 +23,8 @@ from auditor.methods.robustness.evaluation_error import EvaluationError
 from auditor.methods.robustness.graph import Network
 from auditor.methods.robustness.linear_bounds.leads import by_size, compared, leads
 from auditor.methods.robustness.linear_bounds.refining import Sought, refined
-from auditor.methods.robustness.linear_bounds.relaxation import ENTRIES, Region, Relaxation, steps
+from auditor.methods.robustness.linear_bounds.region import Region
+from auditor.methods.robustness.linear_bounds.relaxation import ENTRIES, Relaxation, steps
 from auditor.terms import Norm
 
 ROOT_TWO = 1.4142135623731

@@ -17,7 +17,8 @@ from torch import Tensor
 from auditor.methods.robustness.ball import steepest
 from auditor.methods.robustness.linear_bounds.leads import compared, differences, known
 from auditor.methods.robustness.linear_bounds.lines import Lines
-from auditor.methods.robustness.linear_bounds.relaxation import Region, Relaxation
+from auditor.methods.robustness.linear_bounds.region import Region
+from auditor.methods.robustness.linear_bounds.relaxation import Relaxation
 from auditor.methods.robustness.linear_bounds.splitting import split
 
 SLOPE_STEPS = 16

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from auditor.methods.robustness.linear_bounds.leads import known
-from auditor.methods.robustness.linear_bounds.relaxation import Region, Relaxation
+from auditor.methods.robustness.linear_bounds.region import Region
+from auditor.methods.robustness.linear_bounds.relaxation import Relaxation
 from auditor.methods.robustness.rounding import UNIT
 
 BOXES = 128

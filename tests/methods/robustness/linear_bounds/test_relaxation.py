@@ -14,7 +14,7 @@ from auditor.methods.robustness.ball import steepest
 from auditor.methods.robustness.evaluation_error import EvaluationError
 from auditor.methods.robustness.graph import network
 from auditor.methods.robustness.layer_error import LayerError
-from auditor.methods.robustness.linear_bounds import certify_locally, linear_problem, relaxation
+from auditor.methods.robustness.linear_bounds import certify_locally, linear_problem, region, relaxation
 from auditor.methods.robustness.linear_bounds.certifying import ball, leads_needed
 from auditor.methods.robustness.linear_bounds.leads import compared, leads
 from auditor.methods.robustness.linear_bounds.relaxation import Relaxation, steps
@@ -207,7 +207,9 @@ def test_without_its_charges_it_would(monkeypatch):
         monkeypatch.setattr(place, "UNIT", 0.0)
         monkeypatch.setattr(place, "TINY", 0.0)
     monkeypatch.setattr(lines, "layer_error", lambda *_: LayerError(1.0, 1.0, 0.0, 0.0, 0.0))
-    monkeypatch.setattr(relaxation, "gamma", lambda terms: 0.0)
+    for place in (relaxation, region):
+        monkeypatch.setattr(place, "gamma", lambda terms: 0.0)
+        monkeypatch.setattr(place, "TINY", 0.0)
     above, _ = exceeded(range(60))
     assert above > 5
 
