@@ -165,6 +165,14 @@ def test_the_model_file_holds_every_tensor_of_the_certificate(tmp_path, form):
     )
 
 
+def test_of_equal_tensors_each_layer_names_its_own(tmp_path):
+    model = nn.Sequential(nn.BatchNorm2d(4), nn.ReLU(), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
+    proof, tensors = stated(model.eval(), (4, 2, 2))
+    used = {name for layer in proof.layers if layer.map is not None for name in layer.map.tensors}
+    assert used == {f"{place}.{name}" for place in "02" for name in ("running_var", "weight")} | {"5.weight"}
+    assert verify(*write(tmp_path, proof, tensors)).stands
+
+
 @pytest.mark.parametrize("form", ["safetensors", "pt"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_tensors_keep_their_dtype_wherever_numpy_has_it(tmp_path, dtype, form):

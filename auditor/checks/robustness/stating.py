@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from auditor.methods.robustness.statement import Stated
 
 
-@op(version=7, device=True)
+@op(version=8, device=True)
 def state_proof(
     *, model: Any, input_shape: tuple[int, ...], norm: Norm, bounds: Bounds
 ) -> tuple[NetworkProof, dict[str, np.ndarray]]:
@@ -52,18 +52,21 @@ class _Writer:
         fields = node._asdict()
         origin, weight = fields.pop("origin"), fields.pop("weight")
         own = None if origin is None else self._part(origin, node.name)
-        name = None if weight is None else self._tensor(weight, node.name)
+        name = None if weight is None else self._tensor(weight, node.name, f"{node.name}.weight")
         return LayerProof.model_validate(fields | {"map": own, "weight": name})
 
     def _part(self, origin: Origin, label: str) -> Part:
         of = tuple(self._part(each, label) for each in origin.of)
-        tensors = tuple(self._tensor(each, label, viewed="view" in origin.options) for each in origin.tensors)
+        viewed, hints = "view" in origin.options, origin.hints or [""] * len(origin.tensors)
+        tensors = tuple(
+            self._tensor(each, label, hint, viewed=viewed) for each, hint in zip(origin.tensors, hints, strict=False)
+        )
         return Part(op=origin.op, of=of, tensors=tensors, options=origin.options)
 
-    def _tensor(self, value: Tensor, label: str, *, viewed: bool = False) -> str:
+    def _tensor(self, value: Tensor, label: str, hint: str = "", *, viewed: bool = False) -> str:
         if not value.is_floating_point():
             return self._keep(f"{INDEX}{label}", value)
-        name = self.names.of(value, viewed=viewed)
+        name = self.names.of(value, hint, viewed=viewed)
         return self._own(name) if name is not None else self._keep(f"{COMPUTED}{label}", value.detach().double())
 
     def _own(self, name: str) -> str:

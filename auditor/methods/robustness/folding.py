@@ -192,17 +192,18 @@ def as_piece(node: Node, inputs: tuple[int, ...]) -> Piece:
     piece = Piece(node.name, layer, inputs, node.input_shape, node.output_shape)
     if kind is nn.Linear:
         weight = layer.weight.detach().double()
-        return replace(piece, weight=weight, origin=Origin("dense", tensors=(weight,)))
+        return replace(piece, weight=weight, origin=Origin("dense", tensors=(weight,), hints=(f"{node.name}.weight",)))
     if kind in CONVOLUTIONS:
         axes = convolution_axes(layer, node.input_shape)
         weight = layer.weight.detach().double()
-        origin = convolved(weight, axes, layer.groups, layer.padding_mode)
+        origin = convolved(layer, weight, axes, node.name)
         return replace(piece, weight=weight, axes=axes, groups=layer.groups, mode=layer.padding_mode, origin=origin)
     if kind in NORMALIZATIONS:
         scale = normalization_scale(layer)
         spread = scale.reshape(-1, *([1] * (len(node.input_shape) - 1))).expand(node.input_shape)
         gain = () if layer.weight is None else (layer.weight.detach(),)
-        origin = shaped("normalization", node.input_shape, layer.running_var, *gain, eps=float(layer.eps))
+        hints = (f"{node.name}.running_var", f"{node.name}.weight")
+        origin = shaped("normalization", node.input_shape, layer.running_var, *gain, hints=hints, eps=float(layer.eps))
         return replace(piece, scale=spread, entry_error=NORMALIZATION_ERROR, origin=origin)
     if isinstance(layer, Scale):
         scale = layer.per_entry(node.input_shape)

@@ -20,12 +20,13 @@ class Names:
         for name, tensor in self.tensors.items():
             self._known.setdefault(_content(tensor), []).append(name)
 
-    def of(self, value: Tensor, *, viewed: bool = False) -> str | None:
+    def of(self, value: Tensor, hint: str = "", *, viewed: bool = False) -> str | None:
         """The name of a tensor of these numbers and, unless it may be `viewed` otherwise, of this shape; None where the
-        model has no such tensor.
+        model has no such tensor. Of several the one that is called `hint`.
         """
         names = self._known.get(_content(value), ())
-        return next((name for name in names if viewed or self.tensors[name].shape == value.shape), None)
+        fitting = [name for name in names if viewed or self.tensors[name].shape == value.shape]
+        return hint if hint in fitting else next(iter(fitting), None)
 
 
 def _content(value: Tensor) -> str:

@@ -14,7 +14,8 @@ Operation = Literal[
 
 @dataclass(frozen=True)
 class Origin:
-    """An operation, on tensors or on what other operations give; `options` hold its geometry as JSON.
+    """An operation, on tensors or on what other operations give; `options` hold its geometry as JSON, `hints` what the
+    tensors are called in the model if they are its own.
 
     `dense`, `convolution`: of one kernel. `normalization`: of each channel, by a variance and a gain. `scale`: of each
     entry. `identity`. `gathered`: the factors of the scaling before it, by an index. `then`: the second of `of` after
@@ -25,6 +26,7 @@ class Origin:
     of: tuple[Origin, ...] = ()
     tensors: tuple[Tensor, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
+    hints: tuple[str, ...] = ()
 
 
 def then(first: Origin | None, second: Origin | None) -> Origin | None:
@@ -38,10 +40,19 @@ def joined(op: Literal["sum", "stack"], parts: list[Origin | None], **options: A
     return Origin(op, known, options=options) if len(known) == len(parts) else None
 
 
-def shaped(op: Operation, shape: tuple[int, ...], *tensors: Tensor, of: tuple[Origin, ...] = (), **more: Any) -> Origin:
+def shaped(
+    op: Operation,
+    shape: tuple[int, ...],
+    *tensors: Tensor,
+    of: tuple[Origin, ...] = (),
+    hints: tuple[str, ...] = (),
+    **more: Any,
+) -> Origin:
     """An operation that keeps the shape of what it takes."""
-    return Origin(op, of, tensors, {"shape": list(shape), **more})
+    return Origin(op, of, tensors, {"shape": list(shape), **more}, hints)
 
 
-def convolved(weight: Tensor, axes: tuple[Any, ...], groups: int, mode: str) -> Origin:
-    return Origin("convolution", (), (weight,), {"axes": [list(axis) for axis in axes], "groups": groups, "mode": mode})
+def convolved(layer: Any, weight: Tensor, axes: tuple[Any, ...], name: str) -> Origin:
+    """The kernel `weight` of the convolution `layer`, which the model calls `name`, on these axes."""
+    geometry = {"axes": [list(axis) for axis in axes], "groups": layer.groups, "mode": layer.padding_mode}
+    return Origin("convolution", (), (weight,), geometry, (f"{name}.weight",))

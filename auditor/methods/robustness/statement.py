@@ -89,7 +89,7 @@ def _form(piece: Piece) -> tuple[str, Origin | Tensor | None, dict[str, Any]]:
         return "dense", piece.origin, {}
     if kind in TRANSPOSED:
         axes = convolution_axes(layer, piece.input_shape)
-        return "transposed convolution", convolved(layer.weight, axes, layer.groups, layer.padding_mode), {}
+        return "transposed convolution", convolved(layer, layer.weight, axes, piece.name), {}
     if isinstance(layer, Sum):
         return "sum", None, {}
     if isinstance(layer, Concatenation):
