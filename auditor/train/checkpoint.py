@@ -30,14 +30,16 @@ class Checkpoint:
         self.path, self.identity, self.saved = path, identity, saved
         self._next = 0.0
 
-    def save(self, state: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], seconds: float) -> None:
-        """Writes the state after `len(curve)` epochs, unless the last was written so lately that it would cost more
-        than its share.
+    def save(
+        self, state: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], seconds: float, *, last: bool = False
+    ) -> None:
+        """Writes the state after `len(curve)` epochs, unless the one before was written so lately that it would cost
+        more than its share; the `last` before a stop in any case.
         """
         import torch
 
         started = time.monotonic()
-        if started < self._next:
+        if started < self._next and not last:
             return
         with whole(self.path) as place:
             torch.save(

@@ -47,13 +47,15 @@ def train(
     epochs: int | None = None,
     stream: TextIO | None = None,
     read: Callable[..., Tensors] = rows_of,
+    until: float = math.inf,
 ) -> dict[str, Any]:
     """Trains on the source `train`, writes the state dict to `out` and a note beside it; returns the note.
 
-    `seed` and `epochs` replace the spec's; progress goes to `stream`, stderr if absent; `read` stands in for `rows_of`,
-    for who trains often and reads once. A checkpoint beside `out` lets the same call go on after it was stopped, to the
-    same weights. The accuracies certified at the training radius are proved, not estimated. Raises SpecErrors,
-    UsageError, NotAvailable, DataError, ModelError, Unsupported for a network that has no bound, and Interrupted.
+    `seed` and `epochs` replace the spec's; progress goes to `stream`, stderr if absent; `read` stands in for
+    `rows_of`, for who trains often and reads once. The epoch in which `time.monotonic()` passes `until` is kept and
+    the training stopped. A checkpoint beside `out` lets the same call go on after it was stopped, to the same
+    weights. The accuracies certified at the training radius are proved, not estimated. Raises SpecErrors, UsageError,
+    NotAvailable, DataError, ModelError, Unsupported for a network that has no bound, and Interrupted.
     """
     document, shown = read_spec(spec), stream or sys.stderr
     section = training_section(document)
@@ -70,7 +72,7 @@ def train(
     rows = read(document, "train")
     with deterministic(str(place)), _seeded(seed):
         if section.recipe is None:
-            made = _trained(document, out, rows, seed, place, epochs, shown)
+            made = _trained(document, out, rows, seed, place, epochs, shown, until)
         else:
             from auditor.train.own import made_by_own_recipe
 
@@ -99,6 +101,7 @@ def _trained(
     place: torch.device,
     epochs: int | None,
     stream: TextIO,
+    until: float,
 ) -> Made:
     """The model trained by the recipe that the spec declares, from a checkpoint of this training if there is one."""
     import torch
@@ -127,7 +130,10 @@ def _trained(
                     remedy="lower the learning rate, warm up, or let epsilon start smaller",
                 )
             curve.append({name: value for name, value in epoch._asdict().items() if name not in ("epochs", "state")})
-            keeping.save(epoch.state, curve, before + time.perf_counter() - started)
+            stopped = epoch.number < recipe.epochs and time.monotonic() >= until
+            keeping.save(epoch.state, curve, before + time.perf_counter() - started, last=stopped)
+            if stopped:
+                raise KeyboardInterrupt
     except KeyboardInterrupt:
         raise Interrupted(_stopped(finished, keeping.saved)) from None
     finally:

@@ -3,22 +3,22 @@
     AUDITOR_DATA=FOLDER python -m benchmarks.thesis.table -o FOLDER [--seeds 1 2 3] [--device auto]
         [--epochs 200] [--rows N] [--small] [--precision bfloat16] [--minutes M]
 
-FOLDER keeps every model with its note; what is there already is not trained again, and a training that was stopped, or
-killed, goes on from its checkpoint. After `--minutes` it stops by itself, exits with 3 and says what is missing; the
-same command goes on. Data are read once for all models. `--epochs`, `--rows` (of the training set; the test set keeps
-half as many) and `--small` (a narrow network on averaged 16×16 images) scale the study down, and the table says so. On
-two busy CPU cores `--small --rows 2000 --epochs 25` took a minute a model.
+FOLDER keeps every model with its note; what is there already is not trained again, and a training that was stopped,
+or killed, goes on from its checkpoint. After `--minutes` it stops by itself at the end of an epoch, exits with 3 and
+says what is missing; the same command goes on. Data are read once for all models. `--epochs`, `--rows` (of the
+training set; the test set keeps half as many) and `--small` (a narrow network on averaged 16×16 images) scale the
+study down, and the table says so. On two busy CPU cores `--small --rows 2000 --epochs 25` took a minute a model.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import signal
+import math
 import statistics
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,7 +77,9 @@ def reading_once() -> Callable[..., Any]:
     return read
 
 
-def trained(name: str, seed: int, options: argparse.Namespace, read: Callable[..., Any]) -> dict[str, Any]:
+def trained(
+    name: str, seed: int, options: argparse.Namespace, read: Callable[..., Any], until: float
+) -> dict[str, Any]:
     """The note of the model, which is trained unless it is there."""
     from auditor.train import note_path, train, training_digest
     from auditor.train.identity import read_spec
@@ -88,26 +90,7 @@ def trained(name: str, seed: int, options: argparse.Namespace, read: Callable[..
         kept = json.loads(note.read_text("utf-8"))
         if kept["digest"] == training_digest(read_spec(spec), seed=seed, epochs=options.epochs):
             return kept
-    return train(spec, model, seed=seed, device=options.device, epochs=options.epochs, read=read)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-@contextmanager
-def at_most(minutes: float | None) -> Iterator[None]:
-    """What goes on within is interrupted after so many minutes, as by Ctrl-C."""
-    if minutes is None:
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, _interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 60 * minutes)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    return train(spec, model, seed=seed, device=options.device, epochs=options.epochs, read=read, until=until)
 
 
 def figures(note: dict[str, Any]) -> Figures:
@@ -153,25 +136,25 @@ def main() -> None:
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--precision", choices=("float32", "bfloat16"))
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--minutes", type=float)
+    parser.add_argument("--minutes", type=float, default=math.inf)
     options = parser.parse_args()
+    until = time.monotonic() + 60 * options.minutes
     options.output.mkdir(parents=True, exist_ok=True)
     notes: dict[str, list[dict[str, Any]]] = {}
     missing = [(name, seed) for seed in options.seeds for name in options.models]
 
     from auditor.errors import Interrupted
 
+    read = reading_once()
     try:
-        with at_most(options.minutes):
-            read = reading_once()
-            while missing:
-                name, seed = missing[0]
-                notes.setdefault(name, []).append(trained(name, seed, options, read))
-                (options.output / "table.md").write_text(table(notes, options), "utf-8")
-                missing.pop(0)
-    except (Interrupted, KeyboardInterrupt) as stopped:
+        while missing:
+            name, seed = missing[0]
+            notes.setdefault(name, []).append(trained(name, seed, options, read, until))
+            (options.output / "table.md").write_text(table(notes, options), "utf-8")
+            missing.pop(0)
+    except Interrupted as stopped:
         left = ", ".join(f"{name}-{seed}" for name, seed in missing)
-        print(f"{stopped or 'stopped'}; to do: {left}; the same command goes on", file=sys.stderr)
+        print(f"{stopped}; to do: {left}; the same command goes on", file=sys.stderr)
         raise SystemExit(3) from None
     print(table(notes, options))
 

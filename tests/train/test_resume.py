@@ -134,6 +134,18 @@ def test_saving_takes_no_more_than_its_share_of_the_time(tmp_path, monkeypatch):
     assert len(set(kept)) == 5
 
 
+def test_out_of_time_it_keeps_the_epoch_and_goes_on_to_the_same_weights(tmp_path):
+    spec = project(tmp_path, GLORO)
+    whole, weights, _ = run(spec, "whole.pt")
+    for number in (1, 2):
+        with pytest.raises(Interrupted, match=f"after epoch {number}; epoch {number} is kept"):
+            run(spec, until=0.0)
+    note, resumed, _ = run(spec)
+    assert note["resumed_after"] == 2
+    assert note["measured"] == whole["measured"]
+    assert same(weights, resumed)
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_it_reaches_the_same_weights(tmp_path):
     """SIGKILL, at moments it cannot know of, until it comes through."""

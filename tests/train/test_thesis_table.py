@@ -65,7 +65,7 @@ def test_killed_and_out_of_time_it_goes_on_to_the_same_figures(tmp_path, data):
         time.sleep(0.01)
     killed.kill()
     killed.communicate()
-    stopped = study(often, data, "--minutes", "0.05")
+    stopped = study(often, data, "--minutes", "0")
     _, errors = stopped.communicate(timeout=300)
     assert stopped.returncode == 3, errors
     assert re.search(r"to do: .*rt3-1; the same command goes on", errors)
