@@ -170,11 +170,16 @@ def observe_lipschitz(
     return float(pairs.slope.max())
 
 
-@op(version=1)
+@op(version=2)
 def find_narrowest(*, certified: CertifiedRows, inputs: Tensor, rows: Tensor) -> Narrowest:
-    """The rows to show: right, yet closest to what cannot be certified."""
+    """The rows to show: right, yet closest to what cannot be certified. Those that linear bounds prove are left out: how
+    close they are is not known.
+    """
     radius = certified.certificates.vra_radius
     assert radius is not None
-    right = (certified.rank == 0).nonzero().flatten()
+    right = certified.rank == 0
+    if certified.linear is not None:
+        right &= ~certified.linear.held.any(1)
+    right = right.nonzero().flatten()
     positions = right[radius[right].argsort(stable=True)][:TILES]
     return Narrowest(positions, inputs[rows[positions]])

@@ -10,7 +10,7 @@ from auditor.checks.robustness.linear import CHUNK, OpenSets, bound_linearly, fi
 from auditor.errors import CertificateBroken, Unsupported
 from auditor.methods.robustness import linear_bounds
 from auditor.methods.robustness.linear_bounds import LocallyCertified
-from auditor.records import EvidenceKind, Status
+from auditor.records import Curve, EvidenceKind, ImageGrid, Status
 from auditor.run import Store
 from tests.checks.robustness.test_robustness_checks import images, robust_model, three_class_model
 from tests.support import make_check, plan_check, run_check
@@ -102,9 +102,20 @@ def test_the_curve_ends_linear_bounds_at_the_radius_they_were_asked_for():
     assert beyond == pytest.approx(metrics["vra"] - metrics["vra_locally"], abs=0.02)
     assert curve["certified"] == sorted(curve["certified"], reverse=True)
     drawn = next(item for item in judgement.finding.evidence if item.id == "radii")
-    assert "count up to it only" in drawn.detail
+    assert isinstance(drawn, Curve)
+    assert "count up to it only" in (drawn.detail or "")
     kinds = {body: [item.id for item in judged(body).finding.evidence] for body in (BODY, CONSTANT)}
     assert ("radius" in kinds[BODY], "radius" in kinds[CONSTANT]) == (metrics["vra_locally"] < metrics["vra"], True)
+
+
+def test_rows_shown_as_narrow_are_those_whose_radius_is_known():
+    judgement = judged(BODY.replace("0.05", "0.3"))
+    points = {point["index"]: point for point in judgement.tables["points"].to_pylist()}
+    shown = next(item for item in judgement.finding.evidence if item.id == "narrowest")
+    assert isinstance(shown, ImageGrid)
+    assert shown.tiles
+    for tile in shown.tiles:
+        assert not points[int(tile.note.split(",")[0].removeprefix("row "))]["locally"]
 
 
 def test_the_same_network_without_a_detour_costs_nothing(monkeypatch):
