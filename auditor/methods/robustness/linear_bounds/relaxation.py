@@ -30,8 +30,8 @@ from auditor.methods.robustness.linear_bounds.lowering import lowered
 from auditor.methods.robustness.linear_bounds.region import SLACK, Region, inner
 from auditor.methods.robustness.rounding import UNIT, gamma
 
-ENTRIES = 1 << 22
-"""Coefficients held at once for one node: 32 MiB."""
+ENTRIES = 1 << 20
+"""Coefficients held at once for one node: 8 MiB, near what a cache holds."""
 
 
 class Step(NamedTuple):
