@@ -70,6 +70,14 @@ class Generator(HERE):
         return self.place
 
 
+HAS_AUTOCAST = torch.is_autocast_enabled
+
+
+def _is_autocast_enabled(kind: str = "cuda") -> bool:
+    """Of the device that is pretended torch knows no autocast, and raises."""
+    return kind != AWAY.type and HAS_AUTOCAST(kind)
+
+
 class _Draws(TorchFunctionMode):
     """Raises RuntimeError for what is drawn in one place from a generator in the other; makes tensors of numbers."""
 
@@ -103,8 +111,11 @@ class Elsewhere(TorchDispatchMode):
 
     def __enter__(self) -> Elsewhere:
         # `module.double()` would otherwise exchange the data of a parameter and leave `here` behind.
-        self._kept = torch.__future__.get_overwrite_module_params_on_conversion(), torch.Generator
+        self._kept = (
+            torch.__future__.get_overwrite_module_params_on_conversion(), torch.Generator, torch.is_autocast_enabled,
+        )  # fmt: skip
         torch.__future__.set_overwrite_module_params_on_conversion(True)
+        torch.is_autocast_enabled = _is_autocast_enabled
         torch.Generator = Generator  # pyright: ignore[reportAttributeAccessIssue]
         self.draws.__enter__()
         super().__enter__()
@@ -113,7 +124,7 @@ class Elsewhere(TorchDispatchMode):
     def __exit__(self, *raised: Any) -> None:
         super().__exit__(*raised)
         self.draws.__exit__(*raised)
-        overwrite, torch.Generator = self._kept  # pyright: ignore[reportAttributeAccessIssue]
+        overwrite, torch.Generator, torch.is_autocast_enabled = self._kept  # pyright: ignore[reportAttributeAccessIssue]
         torch.__future__.set_overwrite_module_params_on_conversion(overwrite)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
