@@ -11,7 +11,6 @@ from auditor.terms import Affinity, Norm, Standard, TopK
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from auditor.checks.robustness.linear import LinearProofs
     from auditor.methods.robustness import Bounds, Certificates
     from auditor.methods.robustness.float32_pass import Float32Logits
 
@@ -24,6 +23,19 @@ TILES = 6
 
 NETWORK = "network."
 """What the names of the spec's network begin with in the audited model."""
+
+
+class LinearProofs(NamedTuple):
+    """What linear bounds show of some selected rows, in order.
+
+    `held` [rows, sizes]: whether they prove that F^k stays the same within ε; False where the constant had proved it,
+    which was not tried. `tried` [rows]: whether anything of the row was undecided. `exhausted` [rows]: whether its time
+    ran out with a set open that no attack has changed.
+    """
+
+    held: Tensor
+    tried: Tensor
+    exhausted: Tensor
 
 
 class CertifiedRows(NamedTuple):
@@ -172,8 +184,8 @@ def observe_lipschitz(
 
 @op(version=2)
 def find_narrowest(*, certified: CertifiedRows, inputs: Tensor, rows: Tensor) -> Narrowest:
-    """The rows to show: right, yet closest to what cannot be certified. Those that linear bounds prove are left out: how
-    close they are is not known.
+    """The rows to show: right, yet closest to what cannot be certified. Those that linear bounds prove are left out:
+    how close they are is not known.
     """
     radius = certified.certificates.vra_radius
     assert radius is not None

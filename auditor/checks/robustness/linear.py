@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from auditor.checks.robustness.certifying import LinearProofs
 from auditor.plan.op import op
 from auditor.spec.builder import Builder, Ref
 from auditor.spec.method import Crown
@@ -28,19 +29,6 @@ CHUNK = 32
 
 REFUTED = 1
 """Rows of a chunk whose refuted sets are tried too."""
-
-
-class LinearProofs(NamedTuple):
-    """What linear bounds show of some selected rows, in order.
-
-    `held` [rows, sizes]: whether they prove that F^k stays the same within ε; False where the constant had proved it,
-    which was not tried. `tried` [rows]: whether anything of the row was undecided. `exhausted` [rows]: whether its time
-    ran out with a set open that no attack has changed.
-    """
-
-    held: Tensor
-    tried: Tensor
-    exhausted: Tensor
 
 
 def plan_linear(
