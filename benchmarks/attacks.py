@@ -48,8 +48,8 @@ class Attacked(NamedTuple):
 def digits() -> tuple[Tensor, Tensor]:
     from sklearn.datasets import load_digits
 
-    data = load_digits()
-    return torch.tensor(data.images / 16, dtype=torch.float32)[:, None], torch.tensor(data.target)
+    pixels, target = load_digits(return_X_y=True)
+    return torch.tensor(pixels / 16, dtype=torch.float32).reshape(-1, 1, 8, 8), torch.tensor(target)
 
 
 def trained(

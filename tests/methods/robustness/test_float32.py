@@ -152,12 +152,12 @@ def test_a_pass_wants_the_bounds_of_its_own_network_and_float32_inputs():
 
 def test_no_radius_reaches_where_float32_may_overflow():
     """A tiny slope alone would certify the constant lead at any distance; float32 makes NaN of the neighbour."""
-    model = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 2)).requires_grad_(False)
-    with torch.no_grad():
-        model[0].weight.fill_(1e20)
-        model[0].bias.zero_()
-        model[1].weight.copy_(torch.tensor([[1e-30], [0.0]]))
-        model[1].bias.copy_(torch.tensor([1e12, 0.0]))
+    first, second = nn.Linear(1, 1), nn.Linear(1, 2)
+    model = nn.Sequential(first, second).requires_grad_(False)
+    first.weight.fill_(1e20)
+    first.bias.zero_()
+    second.weight.copy_(torch.tensor([[1e-30], [0.0]]))
+    second.bias.copy_(torch.tensor([1e12, 0.0]))
     far = 1e19
     assert not bool(model(torch.tensor([[far]])).isfinite().all())
     bounds = bound_model(model, (1,), arithmetic="float32")
@@ -181,9 +181,10 @@ def test_the_error_grows_with_the_distance():
 
 
 def test_weights_beyond_float32_are_refused():
-    model = nn.Sequential(nn.Linear(4, 2)).double()
+    layer = nn.Linear(4, 2).double()
     with torch.no_grad():
-        model[0].weight.fill_(0.1)
+        layer.weight.fill_(0.1)
+    model = nn.Sequential(layer)
     with pytest.raises(Unsupported, match="float32"):
         bound_model(model, (4,), arithmetic="float32")
     bound_model(model, (4,))
