@@ -25,12 +25,12 @@ from torch import Tensor, nn
 from auditor.errors import Unsupported
 from auditor.methods.robustness import bound_model, certify
 from auditor.methods.robustness.ball import steepest
-from auditor.methods.robustness.evaluation_error import EvaluationError
+from auditor.methods.robustness.evaluation_error import Arithmetic, EvaluationError
 from auditor.methods.robustness.float32_pass import Float32Pass
 from auditor.methods.robustness.graph import network
 from auditor.methods.robustness.linear_bounds import certify_locally
 from auditor.terms import Norm
-from tests.methods.robustness.random_graphs import Graph
+from tests.methods.robustness.random_graphs import strained
 
 STEPS = 12
 INSIDE = 1 - 1e-9
@@ -56,21 +56,6 @@ class Tally(NamedTuple):
 NOTHING = Tally(0, 0, 0, 1.0)
 
 
-def strained(seed: int) -> Graph:
-    """A random network in float32; two in three have biases that are large and removed again."""
-    model = Graph(seed).float()
-    generator = torch.Generator().manual_seed(seed)
-    for block in model.blocks:
-        inner, norm = getattr(block, "inner", None), getattr(block, "norm", None)
-        if isinstance(inner, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and seed % 3:
-            bias = 2.0 ** float(24 * torch.rand((), generator=generator))
-            assert inner.bias is not None
-            assert norm.running_mean is not None
-            inner.bias.add_(bias)
-            norm.running_mean.copy_(inner.bias)
-    return model
-
-
 def climbed(model: nn.Module, x: Tensor, winner: Tensor, rival: Tensor, radius: Tensor, norm: Norm) -> list[Tensor]:
     """Points within `radius` [rows] of x where the rival gains on the winner, one tensor a step."""
     reach = radius[:, None, None, None]
@@ -92,10 +77,10 @@ def shortened(delta: Tensor, radius: Tensor, norm: Norm) -> Tensor:
     return delta * (radius * INSIDE / length.clamp_min(1e-300)).clamp_max(1.0)[:, None, None, None]
 
 
-def trial(seed: int, norm: Norm, arithmetic: str, rows: int) -> Tally:
+def trial(seed: int, norm: Norm, arithmetic: Arithmetic, rows: int) -> Tally:
     """One network's certificates under attack. Raises Unsupported where it has no bound."""
     model = strained(seed)
-    bounds = bound_model(model, model.shape, norm, arithmetic=arithmetic)  # pyright: ignore[reportArgumentType]
+    bounds = bound_model(model, model.shape, norm, arithmetic=arithmetic)
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(rows, *model.shape, generator=generator)
     single = strained(seed)
@@ -117,10 +102,10 @@ SECONDS = 0.2
 """Of refinement a row."""
 
 
-def local_trial(seed: int, norm: Norm, arithmetic: str, rows: int) -> Tally:
+def local_trial(seed: int, norm: Norm, arithmetic: Arithmetic, rows: int) -> Tally:
     """The same of linear bounds: each row at the largest radius tried at which its class is proved."""
     model, single = strained(seed), strained(seed)
-    bounds = bound_model(model, model.shape, norm, arithmetic=arithmetic)  # pyright: ignore[reportArgumentType]
+    bounds = bound_model(model, model.shape, norm, arithmetic=arithmetic)
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(rows, *model.shape, generator=generator)
     graph = network(model, model.shape)
@@ -128,10 +113,10 @@ def local_trial(seed: int, norm: Norm, arithmetic: str, rows: int) -> Tally:
     logits = single(x).double() if arithmetic == "float32" else double(x.double())
     order = logits.argsort(1, descending=True)
     wanted = torch.ones(rows, 1, dtype=torch.bool)
-    error = bounds.error if arithmetic == "float32" else None
     radius = torch.zeros(rows, dtype=torch.float64)
     for epsilon in LOCAL_RADII:
-        proved = certify_locally(graph, x, epsilon, norm, wanted, order, error=error, seconds=SECONDS).held[:, 0]
+        found = certify_locally(graph, x, epsilon, norm, wanted, order, arithmetic=arithmetic, seconds=SECONDS)
+        proved = found.held[:, 0]
         radius[proved] = epsilon
     return attacked(double, single, x, logits, radius, radius > 0, norm, arithmetic, bounds.error, generator)
 

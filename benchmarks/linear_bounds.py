@@ -45,7 +45,8 @@ class Case:
 
     def __init__(self, name: str, model: nn.Module, x: Tensor, epsilon: float, norm: Norm) -> None:
         self.name = f"{name}, {norm} {epsilon}"
-        self.model, self.x, self.epsilon, self.norm = model.double(), x.double(), epsilon, norm
+        self.model, self.x, self.epsilon = model.double(), x.double(), epsilon
+        self.norm: Norm = norm
         self.graph = network(self.model, tuple(x.shape[1:]))
         self.orders = self.graph(self.x).argsort(1, descending=True)
 
@@ -67,9 +68,7 @@ class Case:
 
     def crown(self, seconds: float) -> Tensor:
         wanted = torch.ones(len(self.x), 1, dtype=torch.bool)
-        found = certify_locally(
-            self.graph, self.x, self.epsilon, self.norm, wanted, self.orders, error=None, seconds=seconds
-        )
+        found = certify_locally(self.graph, self.x, self.epsilon, self.norm, wanted, self.orders, seconds=seconds)
         self.exhausted = int(found.exhausted.sum())
         return found.held[:, 0]
 

@@ -107,7 +107,7 @@ def rank_classes(*, logits: Tensor | None, single: Float32Logits | None, rows: T
     return scores.double().nan_to_num(0.0, 0.0, 0.0).argsort(dim=1, descending=True, stable=True)
 
 
-@op(version=2, device=True)
+@op(version=3, device=True)
 def bound_linearly(
     *,
     model: Any,
@@ -152,7 +152,7 @@ def bound_linearly(
             bounds.norm,
             wanted[part].to(device),
             order[mine[part]].to(device),
-            error=bounds.error if float32 else None,
+            arithmetic="float32" if float32 else "real",
             seconds=seconds,
             progress=_counted(progress, first, len(tried)),
         )

@@ -47,10 +47,10 @@ from auditor.methods.robustness.resampling import COPYING, PADDINGS, UPSAMPLINGS
 from auditor.methods.robustness.rounding import scaled, unscaled
 
 ELEMENTWISE = 16
+"""Units in the last place by which torch's elementwise functions may err, relative to the numbers they go through."""
 
 ASSUMED = 2.0**-36
 """What float64 is taken to lose, relatively, in a module that we know nothing of: sums of 10⁵ terms lose less."""
-"""Units in the last place by which torch's elementwise functions may err, relative to the numbers they go through."""
 
 SLACK = 1 + 1e-9
 

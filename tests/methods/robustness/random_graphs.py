@@ -138,3 +138,18 @@ class Graph(nn.Module):
             return self.head(value.mean((2, 3)))
         flat = value.flatten(1)
         return self.head(flat) if self.how == 1 else self.head(flat) - self.second(flat)
+
+
+def strained(seed: int) -> Graph:
+    """A random network in float32; two in three have biases that are large and removed again."""
+    model = Graph(seed).float()
+    generator = torch.Generator().manual_seed(seed)
+    for block in model.blocks:
+        inner, norm = getattr(block, "inner", None), getattr(block, "norm", None)
+        if isinstance(inner, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and seed % 3:
+            bias = 2.0 ** float(24 * torch.rand((), generator=generator))
+            assert inner.bias is not None
+            assert norm.running_mean is not None
+            inner.bias.add_(bias)
+            norm.running_mean.copy_(inner.bias)
+    return model

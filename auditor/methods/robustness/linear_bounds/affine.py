@@ -35,7 +35,7 @@ TRANSPOSE = (functional.conv_transpose1d, functional.conv_transpose2d, functiona
 class Affine(NamedTuple):
     """`value` and `absolute` take one tensor [batch, *shape] for each input of the node; `adjoint` takes coefficients
     [batch, *output shape] and gives those of each input. Weights may err by γ_terms · `smear` in each row, besides.
-    `exact`: b is 0, and the adjoint only moves, negates or drops numbers.
+    `exact`: b is 0, and the adjoint only moves, negates or drops numbers. `moves`: so does the layer.
     """
 
     value: Callable[..., Tensor]
@@ -44,6 +44,7 @@ class Affine(NamedTuple):
     terms: int
     smear: float = 0.0
     exact: bool = False
+    moves: bool = False
 
     def mass(self, *magnitudes: Tensor) -> Tensor:
         """What γ_terms multiplies, for inputs of at most these magnitudes [rows, *shape]: |W|m + |b|, and what weights
@@ -79,7 +80,7 @@ def affine(node: Node, shapes: tuple[tuple[int, ...], ...]) -> Affine | None:
         # Each weight errs by at most 8·size·u in three entries of a row and axis, forward and adjoint.
         axes = len(node.input_shape) - 1
         smear, terms = 2.0 * 3**axes, terms + 16 * max((*node.input_shape[1:], *node.output_shape[1:])) * axes
-    return Affine(value, absolute, _pulled_back(value, shapes), terms, smear, exact)
+    return Affine(value, absolute, _pulled_back(value, shapes), terms, smear, exact, exact)
 
 
 def _transposed(node: Node) -> Callable[[Tensor], tuple[Tensor, ...]]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from auditor.methods.robustness.graph import Node
-from auditor.methods.robustness.layer_error import DOUBLE, layer_error
+from auditor.methods.robustness.layer_error import DOUBLE, Precision, layer_error
 from auditor.methods.robustness.linear_bounds.curvature import Shape, bending
 from auditor.methods.robustness.rounding import UNIT
 
@@ -108,15 +108,19 @@ def _steepness(x: Tensor, y: Tensor, place: int) -> Tensor:
     return torch.where((width != 0) & found.isfinite(), found, chord)
 
 
-def graph(node: Node, known: Shape, low: Tensor, high: Tensor) -> Graph:
-    """Of an activation over the intervals [low, high], each [rows, *shape].
+def graph(node: Node, known: Shape, low: Tensor, high: Tensor, precision: Precision = DOUBLE) -> Graph:
+    """Of an activation over the intervals [low, high], each [rows, *shape], as it is and as `precision` computes it.
 
-    What torch computes for φ(x) errs by relative·(mass·|x| + constant), as `layer_error` says.
+    What torch computes for φ(x) errs by relative·(mass·|x| + constant), as `layer_error` says: in float64 for the
+    points, in `precision` for the network. The error is convex in x, so what the points allow for covers what is
+    between.
     """
     x = _points(known, low, high)
     values = torch.stack([_run(node.layer, each) for each in x])
-    figures = layer_error(node, {}, DOUBLE)
-    error = figures.relative * (figures.mass * x.abs() + figures.constant) * (1 + 1e-9)
+    error = torch.full_like(x, precision.tiny)
+    for each in (DOUBLE, precision):
+        figures = layer_error(node, {}, each)
+        error = error + figures.relative * (figures.mass * x.abs() + figures.constant) * (1 + 1e-9)
     lower, upper = values - error, values + error
     if known.curvature:
         width = x.diff(dim=0)

@@ -31,13 +31,12 @@ INSIDE = 1 - 1e-9
 
 class Sought(NamedTuple):
     """One row's question: its first pass, classes by falling logit [classes], for which k the first k are to lead the
-    rest [sizes] and by more than what, and until when (`time.monotonic`) it may take.
+    rest [sizes], and until when (`time.monotonic`) it may take.
     """
 
     relaxed: Relaxation
     order: Tensor
     wanted: Tensor
-    needed: float
     deadline: float
 
 
@@ -45,26 +44,26 @@ def refined(sought: Sought, margin: Tensor) -> tuple[Tensor, bool]:
     """The margins [sizes] from those of the first pass on, and whether time ran out before everything was tried."""
     margin, late = margin.clone(), False
     few = math.prod(sought.relaxed.region.centre.shape[1:]) <= FEW_INPUTS
-    for place in (sought.wanted & (margin <= sought.needed)).nonzero().flatten().tolist():
+    for place in (sought.wanted & (margin <= 0)).nonzero().flatten().tolist():
         only = torch.zeros_like(sought.wanted)
         only[place] = True
         pairs = compared(only[None], len(sought.order))
         if attacked(sought, pairs):
             continue
         each = sloped(sought, pairs)
-        if float(each.amin()) <= sought.needed and few:
-            apart = differences(pairs[each <= sought.needed], sought.order[None])
-            rest, late_here = split(sought.relaxed, apart, sought.needed, sought.deadline)
-            each[each <= sought.needed] = torch.maximum(rest, each[each <= sought.needed])
+        if float(each.amin()) <= 0 and few:
+            apart = differences(pairs[each <= 0], sought.order[None])
+            rest, late_here = split(sought.relaxed, apart, sought.deadline)
+            each[each <= 0] = torch.maximum(rest, each[each <= 0])
             late |= late_here
         else:
-            late |= float(each.amin()) <= sought.needed and time.monotonic() > sought.deadline
+            late |= float(each.amin()) <= 0 and time.monotonic() > sought.deadline
         margin[place] = torch.maximum(margin[place], each.amin())
     return margin, late
 
 
 def attacked(sought: Sought, pairs: Tensor) -> bool:
-    """Whether a few gradient steps for each pair meet a point of the ball where its lead is no more than needed."""
+    """Whether a few gradient steps for each pair meet a point of the ball where it has no lead."""
     relaxed = sought.relaxed
     region = relaxed.region.of(torch.zeros(len(pairs), dtype=torch.int64, device=pairs.device))
     apart = differences(pairs, sought.order[None])[0]
@@ -74,7 +73,7 @@ def attacked(sought: Sought, pairs: Tensor) -> bool:
             at = (region.centre + moved).requires_grad_(True)
             lead = (relaxed.run(at) * apart).sum(1)
             (gradient,) = torch.autograd.grad(lead.sum(), at)
-        if bool((lead <= sought.needed).any()):
+        if bool((lead <= 0).any()):
             return True
         moved = inside(region, moved - (2.0 if step == 0 else 0.5) * reach(region) * direction(region, gradient))
     return False
@@ -110,7 +109,7 @@ def sloped(sought: Sought, pairs: Tensor) -> Tensor:
         return best
     climber = torch.optim.Adam(free, RATE, maximize=True)
     for _ in range(SLOPE_STEPS):
-        if float(best.amin()) > sought.needed or time.monotonic() > sought.deadline:
+        if float(best.amin()) > 0 or time.monotonic() > sought.deadline:
             break
         with torch.enable_grad():
             for place, choice in zip(places, choices, strict=True):

@@ -10,6 +10,10 @@ most γ_n·|Â|·(|W|·m + |b|), where m ≥ |z| everywhere in the region, from 
 |s|m + |t| of activations, so that a step costs one inner product; n counts too the additions that each term goes
 through. Sums of several paths into one node are charged 2u·|Â|·m. Charges are themselves rounded: `SLACK`. And
 underflow costs at most `TINY`·Σm. Nothing is assumed of what torch does but `affine`'s and `layer_error`'s claims.
+
+What is bounded is the exact value and every value that an evaluation in `precision`, float64 or float32, may give: one
+whose ẑ = Wẑ' + b + δ, |δ| ≤ γ_n(|W||ẑ'| + |b|) + underflow at each node, in its own unit roundoff. Followed back, δ
+costs |Â|·δ, with intervals that hold for ẑ too; so a lead proved is positive as any such evaluation computes it.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from torch import Tensor
 
 from auditor.errors import Unsupported
 from auditor.methods.robustness.graph import Network, Node
+from auditor.methods.robustness.layer_error import DOUBLE, Precision
 from auditor.methods.robustness.linear_bounds.affine import Affine, affine
 from auditor.methods.robustness.linear_bounds.curvature import Shape, shape
 from auditor.methods.robustness.linear_bounds.lines import TINY, Graph, Lines, graph
@@ -75,11 +80,11 @@ class Relaxation:
     """Bounds on every node of a network over a region of each row, and the lines of its activations.
 
     `low` and `high` [rows, *shape] of each node hold everywhere in the region; `graphs` and `lines` are those of the
-    activations.
+    activations. Evaluations in `precision` are spoken of too.
     """
 
-    def __init__(self, network: tuple[Step, ...], region: Region) -> None:
-        self.steps, self.region = network, region
+    def __init__(self, network: tuple[Step, ...], region: Region, precision: Precision = DOUBLE) -> None:
+        self.steps, self.region, self.precision = network, region, precision
         count = len(network)
         radius = region.radius
         self.low, self.high = [region.centre - radius], [region.centre + radius]
@@ -142,16 +147,22 @@ class Relaxation:
         magnitudes = [self.magnitude(each) for each in before]
         value = layer.value(*centres)
         mass = layer.mass(*magnitudes)
+        mass = torch.where(mass <= self.precision.largest, mass, math.inf)
         spread = layer.absolute(*radii) - layer.absolute(*(torch.zeros_like(each) for each in radii))
-        spread = (spread + 8 * gamma(layer.terms + 8) * mass) * SLACK + TINY
+        spread = spread + (8 * gamma(layer.terms + 8) + self._evaluated(layer)) * mass
+        spread = spread * SLACK + TINY + self.precision.tiny
         self.mass[place] = mass
         self.low.append(value - spread)
         self.high.append(value + spread)
 
+    def _evaluated(self, layer: Affine) -> float:
+        """What γ an evaluation of the layer loses."""
+        return 0.0 if layer.moves else self.precision.gamma(layer.terms)
+
     def _relax(self, place: int, step: Step) -> None:
         assert step.shape is not None
         source = step.node.inputs[0]
-        drawn = graph(step.node, step.shape, self.low[source], self.high[source])
+        drawn = graph(step.node, step.shape, self.low[source], self.high[source], self.precision)
         lines = drawn.lines()
         low, high = drawn.range()
         self.graphs[place] = drawn
@@ -233,9 +244,13 @@ class Relaxation:
                 continue
             step, mass = self.steps[at], self.mass[at]
             assert mass is not None
+            share = 0.0 if step.affine is None else self._evaluated(step.affine)
             if step.affine is None or not step.affine.exact:
                 terms = current[0, 0].numel() + additions + (step.affine.terms if step.affine is not None else 4)
-                charged = charged + gamma(terms) * inner(current.abs(), mass)
+                share += gamma(terms)
+            if share:
+                charged = charged + share * inner(current.abs(), mass)
+                charged = charged + self.precision.tiny * current.abs().flatten(2).sum(2)
             if step.affine is None:
                 lines = self.lines[at]
                 assert lines is not None

@@ -28,9 +28,9 @@ SMALLEST = 2.0**-40
 """Of the region's own size: a box that small is not split any more."""
 
 
-def split(relaxed: Relaxation, apart: Tensor, needed: float, deadline: float) -> tuple[Tensor, bool]:
+def split(relaxed: Relaxation, apart: Tensor, deadline: float) -> tuple[Tensor, bool]:
     """The least lead found for each of `apart` [1, pairs, classes] over a cover of the one region of `relaxed` [pairs]:
-    above `needed` where all of them are proved, −∞ otherwise; and whether it was time that ended the search.
+    above 0 where all of them are proved, −∞ otherwise; and whether it was time that ended the search.
     """
     whole, last = relaxed.region, len(relaxed.steps) - 1
     low, high = whole.centre - whole.radius, whole.centre + whole.radius
@@ -50,19 +50,19 @@ def split(relaxed: Relaxation, apart: Tensor, needed: float, deadline: float) ->
         low, high, region = low[near], high[near], region.of(near)
         if not len(low):
             continue
-        part = Relaxation(relaxed.steps, region)
+        part = Relaxation(relaxed.steps, region, relaxed.precision)
         part.fill()
         found, coefficients = part.substituted(last, apart.expand(len(low), -1, -1))
         found = known(found)
-        proved = (found > needed).all(1)
+        proved = (found > 0).all(1)
         if bool(proved.any()):
             least = torch.minimum(least, found[proved].amin(0))
         low, high = low[~proved], high[~proved]
         if not len(low):
             continue
-        if _refuted(relaxed, region.of(~proved), apart, needed):
+        if _refuted(relaxed, region.of(~proved), apart):
             return nothing, False
-        open_pairs = (found[~proved] <= needed).double()
+        open_pairs = (found[~proved] <= 0).double()
         pull = (coefficients[~proved].flatten(2).abs() * open_pairs[..., None]).sum(1)
         wide = (high - low).flatten(1)
         axis = (pull * wide + 1e-9 * wide * pull.amax(1, keepdim=True)).argmax(1, keepdim=True)
@@ -95,12 +95,12 @@ def _outside(region: Region) -> Tensor:
     return gap.flatten(1).norm(dim=1) * (1 - 1e-9) > region.epsilon
 
 
-def _refuted(relaxed: Relaxation, boxes: Region, apart: Tensor, needed: float) -> bool:
-    """Whether a lead is no more than needed at the centre of a box, where that lies in the ball."""
+def _refuted(relaxed: Relaxation, boxes: Region, apart: Tensor) -> bool:
+    """Whether there is no lead at the centre of a box, where that lies in the ball."""
     value = boxes.centre
     if boxes.epsilon is not None:
         within = (value - boxes.origin).flatten(1).norm(dim=1) <= boxes.epsilon * (1 - 1e-9)
         value = value[within]
     if not len(value):
         return False
-    return bool((relaxed.run(value)[:, None] * apart).sum(2).le(needed).any())
+    return bool((relaxed.run(value)[:, None] * apart).sum(2).le(0).any())

@@ -34,7 +34,7 @@ def test_a_part_where_the_lead_fails_is_never_lost(norm, monkeypatch):
         relaxed = Relaxation(steps(network(model, (2,))), ball(x, epsilon, norm))
         relaxed.fill()
         apart = differences(torch.tensor([[0, 1]]), order)
-        found, _ = splitting.split(relaxed, apart, 0.0, time.monotonic() + 0.1)
+        found, _ = splitting.split(relaxed, apart, time.monotonic() + 0.1)
         assert found.tolist() == [-math.inf]
     assert tried >= 8
 
@@ -60,5 +60,5 @@ def test_time_ends_the_search_and_says_so():
     relaxed = Relaxation(steps(network(model.requires_grad_(False), (6,))), ball(x, 1.0, "linf"))
     relaxed.fill()
     apart = differences(torch.tensor([[0, 1]]), torch.tensor([[0, 1]]))
-    found, late = splitting.split(relaxed, apart, 0.0, time.monotonic() - 1.0)
+    found, late = splitting.split(relaxed, apart, time.monotonic() - 1.0)
     assert (found.tolist(), late) == ([-math.inf], True)
