@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from auditor.methods.robustness import bound_model, certify
+from auditor.methods.robustness.evaluation_error import Arithmetic
 from auditor.methods.robustness.graph import network
 from auditor.methods.robustness.linear_bounds import certify_locally, refining
 from auditor.methods.robustness.linear_bounds.certifying import ball
@@ -66,9 +67,11 @@ class Case:
         self.crown_ibp = (leads(relaxed, pairs, self.orders) > 0).all(1)
         return low > high
 
-    def crown(self, seconds: float) -> Tensor:
+    def crown(self, seconds: float, arithmetic: Arithmetic = "real") -> Tensor:
         wanted = torch.ones(len(self.x), 1, dtype=torch.bool)
-        found = certify_locally(self.graph, self.x, self.epsilon, self.norm, wanted, self.orders, seconds=seconds)
+        found = certify_locally(
+            self.graph, self.x, self.epsilon, self.norm, wanted, self.orders, arithmetic=arithmetic, seconds=seconds
+        )
         self.exhausted = int(found.exhausted.sum())
         return found.held[:, 0]
 
@@ -86,6 +89,7 @@ class Case:
         ]
         if self.x[0].numel() <= refining.FEW_INPUTS:
             methods.append(("CROWN, slopes, splitting", lambda: self.crown(BUDGET)))
+        methods.append(("the same, for float32", lambda: self.crown(BUDGET, "float32")))
         for method, run in methods:
             start = time.process_time()
             held = run()

@@ -192,7 +192,7 @@ def shares_needed(check: Check, rows: int) -> int | None:
     return needed if rows < needed else None
 
 
-@op(version=10)
+@op(version=11)
 def judge(
     *,
     check: CertifiedRobustness,

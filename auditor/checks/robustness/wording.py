@@ -104,7 +104,9 @@ def _linear_basis(check: CertifiedRobustness) -> tuple[str, ...]:
         return ()
     return (
         "For rows that these leave undecided, linear bounds on every layer around the row (Zhang et al. 2018), in "
-        f"float64 with each rounding counted, sharpened for up to {check.method.seconds:g}\u202fs a row.",
+        "float64 with each rounding counted, theirs and that of evaluating the model in "
+        f"{'float32' if check.arithmetic == 'float32' else 'float64'}, sharpened for up to "
+        f"{check.method.seconds:g}\u202fs a row.",
     )
 
 
