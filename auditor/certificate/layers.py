@@ -30,8 +30,9 @@ def proved(
     None where no proof is known here for its kind. Raises KeyError for a missing tensor or option.
     """
     limit = layer.lipschitz_upper * (1 + TOLERANCE)
-    if math.isnan(limit) or math.isinf(limit):
-        return limit > 0
+    if not 0 <= limit < math.inf:
+        # No constant is negative, not even that of a layer that is zero: it would be taken from the others of a sum.
+        return limit == math.inf
     if layer.assumed is not None:
         return layer.assumed * (1.0 if norm == "l2" else math.sqrt(math.prod(layer.input_shape))) <= limit
     if layer.kind in MAPS:

@@ -11,6 +11,7 @@ import json
 import math
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,6 +52,10 @@ def model_tensors(path: Path) -> dict[str, np.ndarray] | None:
         AttributeError,
         IndexError,
         EOFError,
+        ArithmeticError,
+        MemoryError,
+        RuntimeError,
+        zlib.error,
         pickle.UnpicklingError,
         zipfile.BadZipFile,
     ) as error:
@@ -58,13 +63,21 @@ def model_tensors(path: Path) -> dict[str, np.ndarray] | None:
 
 
 def _safetensors(content: bytes, length: int) -> dict[str, np.ndarray]:
-    header = json.loads(content[8 : 8 + length])
+    header = json.loads(content[8 : 8 + length], object_pairs_hook=_once)
     header.pop("__metadata__", None)
     found = {}
     for name, entry in header.items():
         if entry["dtype"] in NUMBERS:
             start, stop = (8 + length + offset for offset in entry["data_offsets"])
             found[name] = _numbers(content[start:stop], entry["dtype"]).reshape(entry["shape"])
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Raises ValueError where a name comes twice, since readers differ in which they take."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name comes twice")
     return found
 
 
@@ -85,6 +98,7 @@ def _archived(path: Path) -> dict[str, np.ndarray] | None:
         if pickled is None:
             return None
         folder = pickled.removesuffix("data.pkl")
+        _check_single(archive, folder)
         if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
             return None
         found = _Unpickler(archive, folder).load()
@@ -92,10 +106,22 @@ def _archived(path: Path) -> dict[str, np.ndarray] | None:
     return {str(name): value for name, value in nested.items() if isinstance(value, np.ndarray)}
 
 
+def _check_single(archive: zipfile.ZipFile, folder: str) -> None:
+    """Raises ValueError for an archive that another reader, such as torch's, may take for another: with files of one
+    name, of other folders, or before its start.
+    """
+    names = [name.lower() for name in archive.namelist()]
+    if len(set(names)) < len(names) or not all(name.startswith(folder.lower()) for name in names):
+        raise ValueError("it holds files of one name twice, or several folders")
+    if folder.count("/") != 1 or min(entry.header_offset for entry in archive.infolist()):
+        raise ValueError("it holds one archive within another")
+
+
 class _Unpickler(pickle.Unpickler):
     def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
         super().__init__(io.BytesIO(archive.read(f"{folder}data.pkl")))
         self.archive, self.folder = archive, folder
+        self.kinds: dict[str, str] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -110,6 +136,8 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> _Storage:
         _, kind, key, _, _ = pid
+        if self.kinds.setdefault(str(key), kind) != kind:
+            raise ValueError(f"storage {key} is read as {kind} and as {self.kinds[str(key)]}")
         if kind in OTHERS:
             return _Storage(None)
         return _Storage(_numbers(self.archive.read(f"{self.folder}data/{key}"), STORAGES[kind]))

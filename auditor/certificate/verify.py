@@ -99,22 +99,36 @@ def verify(certificate: Path, weights: Path, model: Path | None = None) -> Verif
 
 
 def _origins(tensors: Mapping[str, np.ndarray], model: Path | None) -> tuple[Origins, list[str]]:
-    """Where the tensors come from, and which of them the model file does not hold."""
+    """Where the tensors come from, and which of them the model file does not hold.
+
+    A name says where a tensor comes from, so positions must be whole numbers, and no name of the file have two tensors.
+    """
     computed = tuple(name for name in sorted(tensors) if name.startswith(COMPUTED))
+    faults = [
+        f"tensor {name}: positions are whole numbers, not {value.dtype}"
+        for name, value in sorted(tensors.items())
+        if name.startswith(INDEX) and value.dtype.kind != "i"
+    ]
     own = [name for name in sorted(tensors) if not name.startswith((COMPUTED, INDEX))]
     stated = tuple(name for name in own if name.startswith(NORMALIZE))
-    held = {name.removeprefix(NETWORK): tensors[name] for name in own if name not in stated}
+    held: dict[str, np.ndarray] = {}
+    for name in own:
+        inside = name.removeprefix(NETWORK)
+        if inside in held:
+            faults.append(f"tensor {inside}: {inside} and {NETWORK}{inside} stand for one tensor of the model file")
+        elif name not in stated:
+            held[inside] = tensors[name]
     known = None if model is None else model_tensors(model)
     if known is None:
-        return Origins(len(held), None, computed, stated), []
-    faults = []
+        return Origins(len(held), None, computed, stated), faults
+    differing = []
     for name, value in held.items():
         other = known.get(name)
         if other is None:
-            faults.append(f"tensor {name}: the model file has none of that name")
-        elif other.shape != value.shape or other.astype(value.dtype).tobytes() != value.tobytes():
-            faults.append(f"tensor {name}: the model file holds another")
-    return Origins(len(held), len(held) - len(faults), computed, stated), faults
+            differing.append(f"tensor {name}: the model file has none of that name")
+        elif other.shape != value.shape or other.astype(np.float64).tobytes() != value.astype(np.float64).tobytes():
+            differing.append(f"tensor {name}: the model file holds another")
+    return Origins(len(held), len(held) - len(differing), computed, stated), [*faults, *differing]
 
 
 def read(path: Path) -> Certificate:

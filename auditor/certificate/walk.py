@@ -60,15 +60,17 @@ def faults(proof: NetworkProof, dense: Mapping[int, Kernel]) -> list[str]:
     """What of the network's and the margins' constants does not follow from the layers' bounds and the kernels of the
     `dense` ones; empty if all does.
     """
+    (classes,) = proof.layers[-1].output_shape
+    if _margins(proof).shape != (classes, classes):
+        return [f"margins: {_margins(proof).shape} are stated for {classes} logits"]
     if any(math.isinf(layer.lipschitz_upper) for layer in proof.layers):
-        return [] if not np.isfinite(_margins(proof)[~np.eye(len(proof.margins), dtype=bool)]).any() else ["margins"]
+        apart = _margins(proof)[~np.eye(classes, dtype=bool)]
+        return [] if proof.network == math.inf and (apart == math.inf).all() else ["margins: a layer has no bound"]
     path = reaches(proof)
     found = []
     if path[-1] > Fraction(proof.network) * (1 + Fraction(HEADROOM)):
         found.append(f"network: {float(path[-1]):.9g} follows from the layers, {proof.network:.9g} is stated")
-    stated, implied = _margins(proof), _implied(proof, dense, path)
-    if stated.shape != implied.shape:
-        return [*found, f"margins: {stated.shape} are stated for {implied.shape[0]} logits"]
+    stated, implied = _margins(proof), _implied(proof, dense, path, classes)
     short = np.argwhere(~(implied <= stated * (1 + HEADROOM)))
     for j, i in short[:3].tolist():
         found.append(f"margins[{j}][{i}]: {implied[j, i]:.9g} follows from the layers, {stated[j, i]:.9g} is stated")
@@ -79,8 +81,7 @@ def _margins(proof: NetworkProof) -> np.ndarray:
     return np.array(proof.margins, dtype=np.float64)
 
 
-def _implied(proof: NetworkProof, dense: Mapping[int, Kernel], path: list[Fraction]) -> np.ndarray:
-    (classes,) = proof.layers[-1].output_shape
+def _implied(proof: NetworkProof, dense: Mapping[int, Kernel], path: list[Fraction], classes: int) -> np.ndarray:
     implied = _margins_at(proof, dense, path, len(proof.layers) - 1, classes)
     np.fill_diagonal(implied, 0.0)
     return implied
