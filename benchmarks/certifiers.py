@@ -34,8 +34,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from auditor.methods.robustness import bound_model, certify
-from auditor.methods.robustness.float32_pass import Float32Pass
 from auditor.methods.robustness.graph import network
+from auditor.methods.robustness.met_pass import MetPass
 from auditor.methods.training import Adam, GloRo, MinMax, Recipe, Schedule, train
 from benchmarks.networks import six_c_two_f, two_c_two_f
 
@@ -107,7 +107,7 @@ def ours(name: str, rows: int, arithmetic: str) -> dict[str, Any]:
     start = time.perf_counter()
     bounds = bound_model(model, shape, arithmetic=arithmetic)  # pyright: ignore[reportArgumentType]
     preparation = time.perf_counter() - start
-    run = Float32Pass(network(model, shape), bounds) if arithmetic == "float32" else None
+    run = MetPass(network(model, shape), bounds) if arithmetic == "float32" else None
     if run is None:
         model, inputs = model.double(), inputs.double()
 

@@ -30,8 +30,8 @@ import torch
 from torch import Tensor, nn
 
 from auditor.methods.robustness import bound_model, certify, operator_norm_bound
-from auditor.methods.robustness.float32_pass import Float32Pass
 from auditor.methods.robustness.graph import network
+from auditor.methods.robustness.met_pass import MetPass
 from auditor.terms import Affinity, Standard, TopK
 from benchmarks.networks import six_c_two_f, two_c_two_f
 
@@ -60,7 +60,7 @@ def throughput(
     model: nn.Module, shape: tuple[int, ...], guarantee: Standard | TopK, arithmetic: str, options: argparse.Namespace
 ) -> str:
     bounds = bound_model(model, shape, arithmetic=arithmetic)  # pyright: ignore[reportArgumentType]
-    single = Float32Pass(network(model, shape), bounds) if arithmetic == "float32" else None
+    single = MetPass(network(model, shape), bounds) if arithmetic == "float32" else None
     dtype = torch.float64 if single is None else torch.float32
     model, reach = model.to(dtype), bounds.reach
     generator = torch.Generator().manual_seed(0)

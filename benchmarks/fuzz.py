@@ -26,9 +26,9 @@ from auditor.errors import Unsupported
 from auditor.methods.robustness import bound_model, certify
 from auditor.methods.robustness.ball import steepest
 from auditor.methods.robustness.evaluation_error import Arithmetic, EvaluationError
-from auditor.methods.robustness.float32_pass import Float32Pass
 from auditor.methods.robustness.graph import network
 from auditor.methods.robustness.linear_bounds import certify_locally
+from auditor.methods.robustness.met_pass import MetPass
 from auditor.terms import Norm
 from tests.methods.robustness.random_graphs import strained
 
@@ -89,7 +89,7 @@ def trial(seed: int, norm: Norm, arithmetic: Arithmetic, rows: int) -> Tally:
     lengths = x.double().flatten(1).norm(dim=1)
     error = bounds.error.at(lengths)
     if arithmetic == "float32":
-        computed, error = Float32Pass(network(model, model.shape), bounds)(x)
+        computed, error = MetPass(network(model, model.shape), bounds)(x)
         logits = computed.double()
     made = certify(logits, bounds.reach, 0.0, logits_error=error, within=bounds.error.within)
     radius = made.radius.clamp_max(1e6)

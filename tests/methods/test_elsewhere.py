@@ -18,9 +18,9 @@ from auditor.methods.privacy import loss_scores, naive_scores
 from auditor.methods.robustness import GloRo as Deployed
 from auditor.methods.robustness import TopK, bound_model, certify
 from auditor.methods.robustness.attacks import pgd
-from auditor.methods.robustness.float32_pass import Float32Pass
 from auditor.methods.robustness.graph import network
 from auditor.methods.robustness.lower_bounds import margin_slopes, steepest_pairs
+from auditor.methods.robustness.met_pass import MetPass
 from auditor.methods.robustness.separation import conflicting, nearest_conflicts
 from auditor.methods.robustness.smoothing import votes
 from auditor.methods.training import (
@@ -182,7 +182,7 @@ def test_the_abstaining_model(away):
 def test_the_float32_pass(away):
     def compute(device: torch.device) -> Any:
         made = model().to(device)
-        run = Float32Pass(network(made, SHAPE), bound_model(made, SHAPE, arithmetic="float32"))
+        run = MetPass(network(made, SHAPE), bound_model(made, SHAPE, arithmetic="float32"))
         return tuple(run(rows()[0].to(device)))
 
     agrees(compute, away)

@@ -11,6 +11,7 @@ from auditor.checks.robustness.attacking import confront, plan_attack
 from auditor.checks.robustness.certifying import (
     CertifiedRows,
     Narrowest,
+    bound_error,
     bound_margins,
     certify_rows,
     evaluate_float32,
@@ -107,17 +108,18 @@ class CertifiedRobustness(Check):
         model, index = build.model(), build.index(over)
         guarantee = resolve(self.guarantee, build)
         bounds = build.add(bound_margins, bounds=plan_bounds(build, norm=self.norm, arithmetic=self.arithmetic))
-        logits = single = None
+        logits = error = single = None
         if self.arithmetic == "float32":
             single = build.add(evaluate_float32, model=model, inputs=inputs, rows=rows, bounds=bounds)
         else:
             logits = build.logits(over, dtype="float64")
+            error = build.add(bound_error, model=model, inputs=inputs, logits=logits, rows=rows, bounds=bounds)
         certified = build.add(
             certify_rows,
             logits=logits,
+            error=error,
             single=single,
             bounds=bounds,
-            inputs=inputs,
             labels=labels,
             rows=rows,
             epsilon=self.epsilon,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from auditor.methods.robustness import Bounds, Certificates
-    from auditor.methods.robustness.float32_pass import Float32Logits
+    from auditor.methods.robustness.met_pass import MetLogits
 
 Arithmetic = Literal["real", "float32"]
 
@@ -77,7 +77,7 @@ def plan_bounds(build: Builder, *, norm: Norm, arithmetic: Arithmetic = "real") 
     )
 
 
-@op(version=4, device=True)
+@op(version=5, device=True)
 def bound_network(
     *, model: Any, input_shape: tuple[int, ...], norm: Norm, arithmetic: Arithmetic, assumed: dict[str, float]
 ) -> Bounds | Refusal:
@@ -116,31 +116,45 @@ def bound_margins(*, bounds: Bounds | Refusal) -> Bounds:
     return bounds
 
 
-@op(version=2, device=True)
-def evaluate_float32(*, model: Any, inputs: Tensor, rows: Tensor, bounds: Bounds, device: str) -> Float32Logits:
+@op(version=3, device=True)
+def evaluate_float32(*, model: Any, inputs: Tensor, rows: Tensor, bounds: Bounds, device: str) -> MetLogits:
     """The float32 logits of the selected rows, and how far float32 may have led them from the exact ones."""
-    from auditor.methods.robustness.float32_pass import Float32Pass, float32_logits
     from auditor.methods.robustness.graph import network
+    from auditor.methods.robustness.met_pass import MetPass, met_logits
 
     chosen = inputs[rows]
     graph = network(model, tuple(chosen.shape[1:]), bounds.assumed)
-    return float32_logits(Float32Pass(graph, bounds), chosen, device=device)
+    return met_logits(MetPass(graph, bounds), chosen, device=device)
 
 
-@op(version=5)
+@op(version=1, device=True)
+def bound_error(*, model: Any, inputs: Tensor, logits: Tensor, rows: Tensor, bounds: Bounds, device: str) -> Tensor:
+    """How far the float64 logits of the selected rows may lie from the exact ones, float64 [rows]."""
+    from auditor.methods.robustness.graph import network
+    from auditor.methods.robustness.met_pass import MetPass, sharpened_error
+
+    chosen = inputs[rows]
+
+    def ready() -> MetPass:
+        return MetPass(network(model, tuple(chosen.shape[1:]), bounds.assumed), bounds)
+
+    return sharpened_error(bounds, chosen, logits[rows], ready, device=device)
+
+
+@op(version=6)
 def certify_rows(
     *,
     logits: Tensor | None,
-    single: Float32Logits | None,
+    error: Tensor | None,
+    single: MetLogits | None,
     bounds: Bounds,
-    inputs: Tensor,
     labels: Tensor,
     rows: Tensor,
     epsilon: float,
     guarantee: Standard | TopK | Affinity,
 ) -> CertifiedRows:
-    """Certificates of the selected rows from float64 logits, the error of computing them subtracted; under
-    `arithmetic: float32` from float32 ones, `single`, less their error and that of float32 logits at every neighbour.
+    """Certificates of the selected rows from float64 logits, their `error` subtracted; under `arithmetic: float32` from
+    float32 ones, `single`, less their error and that of float32 logits at every neighbour.
     """
     from auditor.methods.robustness import certify
 
@@ -150,7 +164,6 @@ def certify_rows(
     else:
         assert logits is not None
         scores = logits[rows]
-        error = bounds.error.at(inputs[rows].flatten(1).double().norm(dim=1))
     certificates = certify(
         scores, bounds.reach, epsilon, guarantee, labels=label, logits_error=error, within=bounds.error.within
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from auditor.checks.robustness.certifying import CertifiedRows
     from auditor.methods.robustness import Bounds
     from auditor.methods.robustness.attacks import Adversarial
-    from auditor.methods.robustness.float32_pass import Float32Logits
+    from auditor.methods.robustness.met_pass import MetLogits
 
 CHUNK = 32
 """Rows of one task: slow work that is lost at most when a run is stopped."""
@@ -39,7 +39,7 @@ def plan_linear(
     certified: Ref[CertifiedRows],
     attacks: tuple[Ref[Adversarial], ...],
     logits: Ref[Tensor] | None,
-    single: Ref[Float32Logits] | None,
+    single: Ref[MetLogits] | None,
     bounds: Ref[Bounds],
 ) -> Ref[CertifiedRows]:
     """`certified` with what linear bounds add: one task a chunk of the source's rows, whichever are selected."""
@@ -95,7 +95,7 @@ def find_open(*, certified: CertifiedRows, attacks: tuple[Adversarial, ...], eps
 
 
 @op(version=1)
-def rank_classes(*, logits: Tensor | None, single: Float32Logits | None, rows: Tensor) -> Tensor:
+def rank_classes(*, logits: Tensor | None, single: MetLogits | None, rows: Tensor) -> Tensor:
     """The classes of the selected rows by falling logit, of equal ones the lowest first [rows, classes]; as the
     certificates count them.
     """

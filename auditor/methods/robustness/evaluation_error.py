@@ -11,8 +11,8 @@ the same order. With e₃₂ the line of float32, the computed lead of j over i 
 less K_ji‖x − x'‖ less √2·(e₃₂(‖x‖) + e₃₂(‖x‖ + ‖x − x'‖)); so e₃₂'s slope is also what each unit of distance costs
 (`growth`), and 2·e₃₂(‖x‖) is what is subtracted at x.
 
-The line takes ‖x_l‖ for the most that the weights allow. `float32_pass` takes the norms that it meets, which is much
-less in deep networks; how the error grows with the distance stays the same.
+The line takes ‖x_l‖ for the most that the weights allow. `met_pass` takes the norms that it meets, which is much less
+in deep networks; how the error grows with the distance stays the same.
 
 Presumes direct or im2col convolution: no Winograd, no FFT, no TF32.
 """
@@ -20,24 +20,21 @@ Presumes direct or im2col convolution: no Winograd, no FFT, no TF32.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from auditor.errors import Unsupported
-from auditor.methods.robustness.graph import Network, Node
-from auditor.methods.robustness.layer_error import DOUBLE, SINGLE, LayerError, Line, Precision, layer_error
+from auditor.methods.robustness.error_steps import Proved, Step, error_steps
+from auditor.methods.robustness.graph import Network
+from auditor.methods.robustness.layer_error import DOUBLE, SINGLE, Line, Precision
 from auditor.methods.robustness.rounding import UNIT, multiply_up
 
 Arithmetic = Literal["real", "float32"]
 
 SLACK = 1 + 1e-9
 """Covers the roundings of this recursion itself: fewer than 10⁶ operations on non-negative numbers, each off by u."""
-
-Known = Mapping[tuple[int, tuple[int, ...]], float]
-"""Lipschitz bounds in the 2-norm already proved, by the layer's id and input shape."""
 
 
 class EvaluationError(NamedTuple):
@@ -59,35 +56,32 @@ class EvaluationError(NamedTuple):
 
 
 class Rounding(NamedTuple):
-    """What to subtract at x, how much more per unit of a neighbour's distance in the 2-norm, and under `float32` the
-    figures of each node after the input.
+    """What to subtract at x, how much more per unit of a neighbour's distance in the 2-norm, and the steps of the
+    recursion that it comes from.
     """
 
     error: EvaluationError
-    growth: float = 0.0
-    single: tuple[LayerError, ...] = ()
+    growth: float
+    steps: tuple[Step, ...]
 
 
 def evaluation_error(
-    network: Network, known: Known | None = None, arithmetic: Arithmetic = "real", *, model: nn.Module | None = None
+    network: Network, proved: Proved = (), arithmetic: Arithmetic = "real", *, model: nn.Module | None = None
 ) -> Rounding:
     """Raises Unsupported under `float32` for a layer whose float32 form has no stated accuracy, and where a tensor of
     `model` is not held exactly by float32: the float32 network would be another one.
     """
     if arithmetic == "real":
-        return Rounding(_propagated(network, _figures(network, known, DOUBLE), DOUBLE))
+        steps = error_steps(network, proved, DOUBLE)
+        return Rounding(_propagated(steps, DOUBLE), 0.0, steps)
     if model is not None:
         _check_held(model)
-    layers = _figures(network, known, SINGLE)
-    single = _propagated(network, layers, SINGLE)
+    steps = error_steps(network, proved, SINGLE)
+    single = _propagated(steps, SINGLE)
     # A neighbour may be as long again as x before anything overflows.
     far = single.limit / 2
     error = EvaluationError(2 * single.slope, 2 * single.offset, far, SINGLE.unit, far)
-    return Rounding(error, multiply_up(single.slope, SLACK), layers)
-
-
-def _figures(network: Network, known: Known | None, precision: Precision) -> tuple[LayerError, ...]:
-    return tuple(layer_error(node, known or {}, precision) for node in network.nodes[1:])
+    return Rounding(error, multiply_up(single.slope, SLACK), steps)
 
 
 def _check_held(model: nn.Module) -> None:
@@ -100,26 +94,24 @@ def _check_held(model: nn.Module) -> None:
             )
 
 
-def _propagated(network: Network, layers: tuple[LayerError, ...], precision: Precision) -> EvaluationError:
-    """The error of running `network` in `precision` on inputs that are exact in it."""
+def _propagated(steps: tuple[Step, ...], precision: Precision) -> EvaluationError:
+    """The error of running a network in `precision` on inputs that are exact in it."""
     sizes, errors = [Line(1.0, 0.0)], [Line(0.0, 0.0)]
     limit = math.inf
-    for node, layer in zip(network.nodes[1:], layers, strict=True):
-        size, error = _joined(node, [sizes[each] for each in node.inputs], [errors[each] for each in node.inputs])
-        entries = math.sqrt(math.prod(node.output_shape))
+    for step in steps:
+        size, error = (_joined(step, [lines[each] for each in step.inputs]) for lines in (sizes, errors))
+        layer = step.layer
         within = size.plus(error).times(layer.mass).plus(layer.constant)
         limit = min(limit, within.below(precision.largest))
-        errors.append(error.times(layer.stretch).plus(within.times(layer.relative)).plus(precision.tiny * entries))
+        lost = precision.tiny * math.sqrt(step.entries)
+        errors.append(error.times(layer.stretch).plus(within.times(layer.relative)).plus(lost))
         sizes.append(size.times(layer.stretch).plus(layer.at_zero))
     return EvaluationError(errors[-1].slope * SLACK, errors[-1].offset * SLACK, limit)
 
 
-def _joined(node: Node, sizes: list[Line], errors: list[Line]) -> tuple[Line, Line]:
-    """Bounds on the norm of what `node` takes, and on its error: of several values that of all of them together."""
-    return _together(sizes), _together(errors)
-
-
-def _together(lines: list[Line]) -> Line:
+def _joined(step: Step, lines: list[Line]) -> Line:
+    """A bound on the norm, or the error, of all that a step takes."""
     if len(lines) == 1:
         return lines[0]
-    return Line(math.hypot(*(line.slope for line in lines)), math.hypot(*(line.offset for line in lines)))
+    slopes, offsets = zip(*lines, strict=True)
+    return Line(sum(slopes), sum(offsets)) if step.summed else Line(math.hypot(*slopes), math.hypot(*offsets))

@@ -70,7 +70,7 @@ class _Folding:
             return self._append(piece)
         merged = None
         if before.weight is not None and piece.scale is not None:
-            merged = _after(before, piece)
+            merged = after(before, piece)
         elif before.scale is not None and piece.weight is not None:
             merged = _before(piece, before)
         elif before.scale is not None and piece.scale is not None:
@@ -257,7 +257,7 @@ def _merged_error(first: Piece, second: Piece) -> float:
     return add_up(first.entry_error, second.entry_error, multiply_up(first.entry_error, second.entry_error), 4 * UNIT)
 
 
-def _after(piece: Piece, scaling: Piece) -> Piece | None:
+def after(piece: Piece, scaling: Piece) -> Piece | None:
     """`piece` followed by `scaling`: row o of the weight times the factor of output o."""
     assert piece.weight is not None
     assert scaling.scale is not None

@@ -70,6 +70,10 @@ class Precision(NamedTuple):
         part = n * self.unit
         return part / (1 - part) * SLACK if part < 0.5 else math.inf
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return getattr(torch, self.name)
+
 
 DOUBLE = Precision("float64", 2.0**-53, 2.0**-960, 2.0**1000)
 SINGLE = Precision("float32", 2.0**-24, 2.0**-98, 2.0**120)
@@ -98,7 +102,7 @@ class Line(NamedTuple):
 
 class LayerError(NamedTuple):
     """A layer's output errs afresh by at most `relative` · (`mass` · ‖x̂‖ + `constant`), and what x̂ lacks is stretched
-    by `stretch`; `at_zero` bounds the norm of its output at 0.
+    by `stretch`; `at_zero` bounds the norm of its output at 0. Of a sum ‖x̂‖ is the sum of its terms' norms.
     """
 
     stretch: float
@@ -113,9 +117,8 @@ def layer_error(node: Node, known: Mapping[tuple[int, tuple[int, ...]], float], 
     layer, kind = node.layer, exact_type(node.layer)
     entries = math.prod(node.output_shape)
     if isinstance(layer, (Sum, Concatenation)):
-        # Of the terms side by side: a sum of m stretches by √m.
         count = len(node.inputs) if isinstance(layer, Sum) else 1
-        return _linear(math.sqrt(count) * SLACK, precision.gamma(count) if count > 1 else 0.0)
+        return _linear(1.0, precision.gamma(count) if count > 1 else 0.0)
     if isinstance(layer, Scale):
         factor, shift = float(layer.scale.abs().max()), layer.shift_norm(node.output_shape) * SLACK
         return LayerError(factor * SLACK, factor * SLACK, shift, shift, precision.gamma(6))
@@ -135,7 +138,7 @@ def layer_error(node: Node, known: Mapping[tuple[int, tuple[int, ...]], float], 
     if stretch is None:
         stretch = layer_norm_upper(layer, node.input_shape, node=node.name)
     if kind is nn.Linear or kind in CONVOLUTIONS or kind in TRANSPOSED:
-        return _weighted(node, stretch, precision)
+        return weighted_error(node, stretch, precision)
     if kind in NORMALIZATIONS:
         return _normalization(layer, entries, node.output_shape, stretch, precision)
     exact = (MinMax, GroupSort, *MAXIMUM, *ADAPTIVE_MAXIMUM, *REARRANGEMENTS, *DROPOUTS)
@@ -168,7 +171,8 @@ def _linear(stretch: float, relative: float) -> LayerError:
     return LayerError(stretch, stretch, 0.0, 0.0, relative)
 
 
-def _weighted(node: Node, stretch: float, precision: Precision) -> LayerError:
+def weighted_error(node: Node, stretch: float, precision: Precision) -> LayerError:
+    """Of a dense layer or a convolution, transposed or not, whose Lipschitz bound is `stretch`."""
     layer, entries = node.layer, math.prod(node.output_shape)
     kind = exact_type(layer)
     if kind is nn.Linear:

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from auditor.errors import Unsupported
 from auditor.methods.robustness.elementary import Assumed, Concatenation, Sum, joined_upper
+from auditor.methods.robustness.error_steps import Step
 from auditor.methods.robustness.evaluation_error import Arithmetic, EvaluationError, evaluation_error
 from auditor.methods.robustness.folding import fold
 from auditor.methods.robustness.graph import network
-from auditor.methods.robustness.layer_error import LayerError
 from auditor.methods.robustness.margins import margin_constants, scale_up
 from auditor.methods.robustness.pieces import Piece
 from auditor.methods.robustness.rounding import multiply_up, sqrt_up, up
@@ -41,8 +41,8 @@ class Bounds(NamedTuple):
     `margins` [classes, classes], float64: entry [j, i] is never below the Lipschitz constant of f_j − f_i. `network`
     is never below that of the whole map to the logits. Both in `norm`. `error` bounds what floating point makes of the
     logits; under `arithmetic: float32`, of float32 (or float64) logits at x and of float32 logits at a neighbour
-    together, `growth` is by how much more for each unit of the neighbour's distance, and `single` has the figures of
-    each node after the input. `assumed` holds what rests on a user's word: constants in the 2-norm, by module.
+    together, and `growth` is by how much more for each unit of the neighbour's distance. `steps` tell of each node
+    after the input what it adds. `assumed` holds what rests on a user's word: constants in the 2-norm, by module.
     """
 
     margins: Tensor
@@ -52,7 +52,7 @@ class Bounds(NamedTuple):
     norm: Norm = "l2"
     growth: float = 0.0
     assumed: Mapping[str, float] = {}
-    single: tuple[LayerError, ...] = ()
+    steps: tuple[Step, ...] = ()
 
     @property
     def reach(self) -> Tensor:
@@ -109,12 +109,13 @@ def bound_model(
         for piece, bound in zip(pieces, norms, strict=True)
     )
     margins = margin_constants(pieces, reaches, top, last.output_shape[0], norm)
-    rounding = evaluation_error(found, _known(pieces, norms) if norm == "l2" else {}, arithmetic, model=model)
+    proved = zip(pieces, norms, strict=True) if norm == "l2" else ()
+    rounding = evaluation_error(found, proved, arithmetic, model=model)
     stretch = 1.0 if norm == "l2" else sqrt_up(float(math.prod(found.nodes[0].output_shape)))
     error = rounding.error._replace(within=rounding.error.within / up(stretch))
     growth = multiply_up(rounding.growth, stretch)
     taken = {piece.name: piece.layer.lipschitz for piece in pieces if isinstance(piece.layer, Assumed)}
-    return Bounds(margins, reaches[top], layers, error, norm, growth, taken, rounding.single)
+    return Bounds(margins, reaches[top], layers, error, norm, growth, taken, rounding.steps)
 
 
 def reaches_upper(pieces: tuple[Piece, ...], norms: list[float], norm: Norm) -> list[float]:
@@ -129,12 +130,3 @@ def reaches_upper(pieces: tuple[Piece, ...], norms: list[float], norm: Norm) -> 
         else:
             reaches[place] = multiply_up(bound, before[0])
     return reaches
-
-
-def _known(pieces: tuple[Piece, ...], norms: list[float]) -> dict[tuple[int, tuple[int, ...]], float]:
-    """Bounds of layers that were taken as they are, by the layer and the shape of what it takes."""
-    return {
-        (id(piece.layer), piece.input_shape): bound
-        for piece, bound in zip(pieces, norms, strict=True)
-        if piece.entry_error == 0.0
-    }

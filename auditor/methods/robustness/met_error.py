@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import reduce
 
 import torch
 from torch import Tensor
 
+from auditor.methods.robustness.error_steps import Step
 from auditor.methods.robustness.graph import Network
-from auditor.methods.robustness.layer_error import SINGLE, LayerError, Line
+from auditor.methods.robustness.layer_error import SINGLE, Line, Precision
 
 UPWARDS = 1 + 1e-12
 """Covers the few float64 roundings of one step of the recursion, and those of a sum of up to a thousand products."""
 
 LONG = 1 << 16
-"""Entries beyond which a norm is summed in float64."""
+"""Entries beyond which a norm is summed in float64 whatever they are."""
 
 
 class MetError:
@@ -29,16 +31,11 @@ class MetError:
     always among them, first.
     """
 
-    def __init__(self, network: Network, layers: tuple[LayerError, ...]) -> None:
-        wanted = {0} | {
-            place
-            for node, layer in zip(network.nodes[1:], layers, strict=True)
-            if layer.relative and layer.mass
-            for place in node.inputs
-        }
+    def __init__(self, network: Network, steps: tuple[Step, ...], precision: Precision) -> None:
+        wanted = {0} | {place for step in steps if step.layer.relative and step.layer.mass for place in step.inputs}
         self.places = {place: column for column, place in enumerate(sorted(wanted))}
-        self.norms = [norm_line(math.prod(network.nodes[place].output_shape)) for place in self.places]
-        form = _propagated(network, layers, self.places)
+        self.norms = [norm_line(math.prod(network.nodes[place].output_shape), precision) for place in self.places]
+        form = _propagated(steps, self.places, precision)
         slopes = form[:-1] * torch.tensor([line.slope for line in self.norms], dtype=torch.float64)
         below = form[:-1] @ torch.tensor([line.offset for line in self.norms], dtype=torch.float64)
         self.slopes, self.offset = slopes * UPWARDS, float(form[-1] + below) * UPWARDS
@@ -49,36 +46,38 @@ class MetError:
         return torch.stack(measured, 1).double() @ slopes + self.offset
 
 
-def _propagated(network: Network, layers: tuple[LayerError, ...], places: Mapping[int, int]) -> Tensor:
+def _propagated(steps: tuple[Step, ...], places: Mapping[int, int], precision: Precision) -> Tensor:
     """The coefficients of the last node's error, then its constant, float64 [places + 1]."""
     units = torch.eye(len(places) + 1, dtype=torch.float64)
     errors = [torch.zeros_like(units[0])]
-    for node, layer in zip(network.nodes[1:], layers, strict=True):
-        taken = [errors[place] for place in node.inputs]
-        before = taken[0] if len(taken) == 1 else torch.stack(taken).norm(dim=0) * UPWARDS
-        error = layer.stretch * before + SINGLE.tiny * math.sqrt(math.prod(node.output_shape)) * units[-1]
+    for step in steps:
+        # Of norms torch.hypot alone does not underflow on the way.
+        before = reduce(torch.add if step.summed else torch.hypot, [errors[place] for place in step.inputs]) * UPWARDS
+        layer = step.layer
+        error = layer.stretch * before + precision.tiny * math.sqrt(step.entries) * units[-1]
         if layer.relative:
             within = layer.constant * units[-1]
             if layer.mass:
-                within = within + layer.mass * (sum(units[places[place]] for place in node.inputs) + 2 * before)
+                within = within + layer.mass * (sum(units[places[place]] for place in step.inputs) + 2 * before)
             error = error + layer.relative * within
         errors.append(error * UPWARDS)
     return errors[-1]
 
 
 def measured_norm(values: Tensor) -> Tensor:
-    """About the 2-norm of each row of float32 `values` [rows, ...]: [rows]; `norm_line` says what it may lack."""
+    """About the 2-norm of each row of `values` [rows, ...]: [rows]; `norm_line` says what it may lack."""
     flat = values.flatten(1)
     wide = torch.float64 if flat.shape[1] > LONG else None
     return torch.linalg.vector_norm(flat, dim=1, dtype=wide)
 
 
-def norm_line(count: int) -> Line:
-    """What the norm of `count` float32 numbers is at most, in terms of the measured one.
+def norm_line(count: int, precision: Precision) -> Line:
+    """What the norm of `count` numbers is at most, in terms of the measured one.
 
-    A float32 sum of n squares errs by γ_(n+1) in any order, its root by a unit more; each square that underflows lacks
-    less than 2⁻¹²⁶.
+    A sum of n squares errs by γ_(n+1) in any order, its root by a unit more; each square that underflows lacks less
+    than the smallest normal number.
     """
-    if count > LONG:
+    if precision is SINGLE and count > LONG:
         return Line(1 + 1e-9, 0.0)
-    return Line(1 + SINGLE.gamma(count + 4), 2.0**-62 * math.sqrt(count))
+    smallest = torch.finfo(precision.dtype).smallest_normal
+    return Line(1 + precision.gamma(count + 4), 2 * math.sqrt(smallest) * math.sqrt(count))

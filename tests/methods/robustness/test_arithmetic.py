@@ -7,8 +7,8 @@ from torch import nn
 from auditor.errors import Unsupported
 from auditor.methods.robustness import bound_model
 from auditor.methods.robustness.arithmetic import FPMATH, check_true_float32, plain_convolutions
-from auditor.methods.robustness.float32_pass import Float32Pass
 from auditor.methods.robustness.graph import network
+from auditor.methods.robustness.met_pass import MetPass
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_the_environment_of_onednn_is_read(monkeypatch, name):
 
 def test_autocast_is_refused_by_the_pass_itself():
     model = nn.Sequential(nn.Linear(3, 2)).requires_grad_(False)
-    run = Float32Pass(network(model, (3,)), bound_model(model, (3,), arithmetic="float32"))
+    run = MetPass(network(model, (3,)), bound_model(model, (3,), arithmetic="float32"))
     x = torch.ones(1, 3)
     assert torch.equal(run(x).logits, model(x))
     with torch.autocast("cpu", dtype=torch.bfloat16), pytest.raises(Unsupported, match="autocast"):

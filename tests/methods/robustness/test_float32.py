@@ -11,10 +11,10 @@ from torch import nn
 
 from auditor.errors import Unsupported
 from auditor.methods.robustness import bound_model, certify
-from auditor.methods.robustness.float32_pass import Float32Pass, float32_logits
 from auditor.methods.robustness.graph import Node, network
 from auditor.methods.robustness.layer_error import SINGLE, layer_error
 from auditor.methods.robustness.met_error import measured_norm, norm_line
+from auditor.methods.robustness.met_pass import MetPass, met_logits
 from tests.methods.robustness.random_graphs import Graph
 
 ACTIVATIONS = [
@@ -67,8 +67,8 @@ def test_the_error_from_the_norms_met_covers_what_is_measured_and_is_no_looser(s
     x = 10 * torch.randn(8, *model.shape, generator=torch.Generator().manual_seed(seed))
     bounds = bound_model(model, model.shape, arithmetic="float32")
     general = bounds.error.at(x.double().flatten(1).norm(dim=1))
-    run = Float32Pass(network(model, model.shape), bounds)
-    logits, met = float32_logits(run, x, batch=3)
+    run = MetPass(network(model, model.shape), bounds)
+    logits, met = met_logits(run, x, batch=3)
     single, exact = model(x).double(), model.double()(x.double())
     assert bool(((single - exact).norm(dim=1) + (logits.double() - exact).norm(dim=1) <= met).all())
     # A norm met is rounded up by γ of its length.
@@ -101,7 +101,7 @@ def test_hidden_biases_are_certified_in_real_arithmetic_and_never_in_float32(bia
     assert bool((model(neighbours)[:, 0] <= model(neighbours)[:, 1]).any()), "float32 loses the lead somewhere"
     for radius in (epsilon, epsilon / 100, 0.0):
         assert not bool(certify(logits, single.reach, radius, logits_error=single.error.at(length)).certified)
-        computed, error = Float32Pass(network(model, (1,)), single)(x)
+        computed, error = MetPass(network(model, (1,)), single)(x)
         assert not bool(certify(computed.double(), single.reach, radius, logits_error=error).certified)
 
 
@@ -121,7 +121,7 @@ def test_an_ordinary_network_is_certified_in_float32_a_little_less_far_than_in_r
 
 
 def norm_upper(values):
-    line = norm_line(values[0].numel())
+    line = norm_line(values[0].numel(), SINGLE)
     return line.slope * measured_norm(values).double() + line.offset
 
 
@@ -140,14 +140,16 @@ def test_long_norms_are_summed_in_float64():
     assert 0 <= float(norm_upper(values) / values.double().norm() - 1) < 1e-8
 
 
-def test_a_pass_wants_the_bounds_of_its_own_network_and_float32_inputs():
+def test_a_pass_wants_the_bounds_of_its_own_network_and_inputs_of_its_arithmetic():
     model = biased(1.0)
     graph = network(model, (1,))
-    with pytest.raises(ValueError, match="arithmetic='float32'"):
-        Float32Pass(graph, bound_model(model, (1,)))
-    run = Float32Pass(graph, bound_model(model, (1,), arithmetic="float32"))
-    with pytest.raises(ValueError, match="float64"):
-        run(torch.zeros(1, 1, dtype=torch.float64))
+    with pytest.raises(ValueError, match="same model"):
+        MetPass(graph, bound_model(nn.Linear(1, 2), (1,), arithmetic="float32"))
+    single, real = bound_model(model, (1,), arithmetic="float32"), bound_model(model, (1,))
+    for bounds, other in ((single, torch.float64), (real, torch.float32)):
+        run = MetPass(graph, bounds)
+        with pytest.raises(ValueError, match=str(other)):
+            run(torch.zeros(1, 1, dtype=other))
 
 
 def test_no_radius_reaches_where_float32_may_overflow():
@@ -161,7 +163,7 @@ def test_no_radius_reaches_where_float32_may_overflow():
     far = 1e19
     assert not bool(model(torch.tensor([[far]])).isfinite().all())
     bounds = bound_model(model, (1,), arithmetic="float32")
-    logits, error = Float32Pass(network(model, (1,)), bounds)(torch.zeros(1, 1))
+    logits, error = MetPass(network(model, (1,)), bounds)(torch.zeros(1, 1))
     without = certify(logits.double(), bounds.reach, far, logits_error=error)
     capped = certify(logits.double(), bounds.reach, far, logits_error=error, within=bounds.error.within)
     assert bool(without.certified), "else this tests nothing"
