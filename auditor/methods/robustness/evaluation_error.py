@@ -69,7 +69,7 @@ def evaluation_error(
     network: Network, proved: Proved = (), arithmetic: Arithmetic = "real", *, model: nn.Module | None = None
 ) -> Rounding:
     """Raises Unsupported under `float32` for a layer whose float32 form has no stated accuracy, and where a tensor of
-    `model` is not held exactly by float32: the float32 network would be another one.
+    `model` is not held exactly by float32, or computed in it: the float32 network would be another one.
     """
     if arithmetic == "real":
         steps = error_steps(network, proved, DOUBLE)
@@ -91,6 +91,13 @@ def _check_held(model: nn.Module) -> None:
                 f"`{name}` is not exact in float32, so the float32 network is another one",
                 node=name,
                 remedy="save the model in float32, or use arithmetic: real",
+            )
+    for name, module in model.named_modules():
+        for computed in getattr(module, "parametrizations", ()):
+            raise Unsupported(
+                f"`{computed}` of {name or 'the model'} is computed at every use, in float32 with an error of its own",
+                node=name or "model",
+                remedy="store it (torch.nn.utils.parametrize.remove_parametrizations), or use arithmetic: real",
             )
 
 

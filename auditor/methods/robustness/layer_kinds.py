@@ -79,13 +79,21 @@ REFUSALS: dict[type[nn.Module], tuple[str, str]] = {
 """Known layers that have no bound, each with the reason and what would work."""
 
 
+PARAMETRIZED = frozenset(
+    ("__getstate__", "__setstate__", "__deepcopy__", "__module__", "__doc__", "__slotnames__", "__firstlineno__",
+     "__static_attributes__")
+)  # fmt: skip
+"""What torch gives the class of a parametrised layer, beside a property for each tensor that is computed."""
+
+
 def exact_type(layer: Any) -> type[nn.Module]:
     """The class whose forward pass `layer` runs; of a layer with parametrised tensors the class that was
     parametrised.
     """
     kind = type(layer)
     parametrized = "parametrizations" in layer._modules and kind.__module__ == "torch.nn.utils.parametrize"
-    return kind.__bases__[0] if parametrized and len(kind.__bases__) == 1 else kind
+    own = PARAMETRIZED.union(layer.parametrizations) if parametrized else PARAMETRIZED
+    return kind.__bases__[0] if parametrized and len(kind.__bases__) == 1 and vars(kind).keys() <= own else kind
 
 
 def check_layer(layer: Any, input_shape: tuple[int, ...], node: str | None = None) -> None:

@@ -22,7 +22,8 @@ from auditor.methods.robustness.operator_norms import SUPPORTED, exact_type
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs")
 GLOBAL_HOOKS = ("_global_forward_hooks", "_global_forward_pre_hooks")
-OVERRIDES = ("forward", "__call__", "_call_impl", "_wrapped_call_impl", "_conv_forward", "_check_input_dim")
+OVERRIDES = ("forward", "__call__", "_call_impl", "_wrapped_call_impl", "_conv_forward", "_check_input_dim",
+             "_output_padding")  # fmt: skip
 IN_PLACE = (
     "iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "imatmul", "iand", "ior", "ixor", "ilshift",
     "irshift",

@@ -192,6 +192,16 @@ def test_weights_beyond_float32_are_refused():
     bound_model(model, (4,))
 
 
+def test_weights_that_are_computed_at_every_use_are_refused():
+    """Float32 computes them with an error that no layer's figures count; stored, they are as any others."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.utils.parametrizations.orthogonal(nn.Linear(4, 4)), nn.Linear(4, 2)).eval()
+    with pytest.raises(Unsupported, match="computed at every use"):
+        bound_model(model, (4,), arithmetic="float32")
+    nn.utils.parametrize.remove_parametrizations(model[0], "weight")
+    bound_model(model, (4,), arithmetic="float32")
+
+
 def test_nothing_is_certified_where_float32_overflows():
     model = nn.Sequential(nn.Linear(2, 2)).requires_grad_(False)
     bounds = bound_model(model, (2,), arithmetic="float32")

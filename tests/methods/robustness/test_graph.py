@@ -1,5 +1,6 @@
 """What a network may hide from a walk of its modules: each trick is either bounded correctly or refused by name."""
 
+import copy
 import math
 
 import pytest
@@ -235,6 +236,100 @@ def test_parametrised_weights_are_read_as_the_forward_pass_reads_them():
     head = nn.Linear(4, 2)
     expected = margin_bounds(net(plain, head), (4,))
     torch.testing.assert_close(margin_bounds(net(layer, head), (4,)), expected, rtol=1e-6, atol=0)
+
+
+class Posing(nn.Linear):
+    """Looks like a parametrised layer and is another."""
+
+    def __init__(self):
+        super().__init__(4, 2)
+        self.parametrizations = nn.ModuleDict()
+
+    def forward(self, input):
+        return 1000 * super().forward(input)
+
+
+Posing.__module__ = "torch.nn.utils.parametrize"
+
+
+class Copying(nn.Module):
+    """A copy of it, or its float64 form, is another function."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.layer, self.factor = nn.Linear(4, 2), factor
+
+    def forward(self, x):
+        return self.layer(x) * self.factor
+
+
+class CopiesAnother(Copying):
+    def __deepcopy__(self, memo):
+        made = CopiesAnother(1.0)
+        made.layer = copy.deepcopy(self.layer, memo)
+        return made
+
+
+class CastsToAnother(Copying):
+    def double(self):
+        self.factor = 1.0
+        return super().double()
+
+
+class MindsItsDtype(Copying):
+    def forward(self, x):
+        return self.layer(x) * (self.factor if x.dtype == torch.float32 else 1.0)
+
+
+class Larger(nn.Module):
+    """A weight that float32 computes as another."""
+
+    def forward(self, weight):
+        return weight * (1000 if weight.dtype == torch.float32 else 1)
+
+
+class Drifting(nn.Module):
+    """Changes, by a little, a tensor that no state dict holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+        self.register_buffer("drift", torch.ones(()), persistent=False)
+
+    def forward(self, x):
+        self.drift *= 1 + 1e-10
+        return self.layer(x) * self.drift
+
+
+def test_a_class_that_poses_as_a_parametrised_layer_is_refused():
+    with pytest.raises(Unsupported, match="no bound is known"):
+        margin_bounds(net(Posing()), (4,))
+
+
+@pytest.mark.parametrize("model", [CopiesAnother(1000.0), CastsToAnother(1000.0), MindsItsDtype(1000.0)])
+def test_a_model_that_is_another_in_float64_is_refused(model):
+    with pytest.raises(Unsupported, match="something else in float32"):
+        margin_bounds(model.eval(), (4,))
+
+
+def test_a_parametrised_weight_that_float32_computes_as_another_is_refused():
+    layer = nn.utils.parametrize.register_parametrization(nn.Linear(4, 2), "weight", Larger())
+    with pytest.raises(Unsupported, match="something else in float32"):
+        margin_bounds(net(layer), (4,))
+    # The user's layer is left as it was.
+    assert nn.utils.parametrize.is_parametrized(layer, "weight")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_models_of_any_precision_are_what_they_are_in_float64(dtype):
+    torch.manual_seed(0)
+    model = net(nn.Conv2d(2, 6, 3), nn.BatchNorm2d(6), nn.GELU(), nn.Flatten(), nn.Linear(24, 3)).to(dtype)
+    assert torch.equal(margin_bounds(model, (2, 4, 4)), margin_bounds(model.double(), (2, 4, 4)))
+
+
+def test_a_tensor_outside_the_state_dict_that_the_forward_pass_changes_is_seen():
+    with pytest.raises(Unsupported, match="changes `drift`"):
+        margin_bounds(Drifting().eval(), (4,))
 
 
 @pytest.mark.parametrize("layer", [nn.BatchNorm1d(8), nn.Dropout(0.1)])

@@ -92,7 +92,8 @@ def _outside(region: Region) -> Tensor:
         return torch.zeros(len(region.centre), dtype=torch.bool, device=region.centre.device)
     away = (region.centre - region.origin).abs()
     gap = (away * (1 - 4 * UNIT) - region.radius * (1 + 4 * UNIT)).clamp_min(0.0)
-    return gap.flatten(1).norm(dim=1) * (1 - 1e-9) > region.epsilon
+    # In units of ε, so that no square overflows that is not far outside.
+    return (gap / region.epsilon).flatten(1).norm(dim=1) * (1 - 1e-9) > 1
 
 
 def _refuted(relaxed: Relaxation, boxes: Region, apart: Tensor) -> bool:

@@ -39,13 +39,16 @@ def test_a_part_where_the_lead_fails_is_never_lost(norm, monkeypatch):
     assert tried >= 8
 
 
-def test_boxes_outside_the_ball_are_seen_and_others_kept():
+@pytest.mark.parametrize("exponent", [0, 700, -700])
+def test_boxes_outside_the_ball_are_seen_and_others_kept(exponent):
+    """Whatever the scale: squares of distances overflow or vanish."""
+    scale = 2.0**exponent
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(1, 3, generator=generator, dtype=torch.float64)
-    region = ball(x, 1.0, "l2")
+    region = ball(x * scale, scale, "l2")
     centre = x + 2 * torch.randn(500, 3, generator=generator, dtype=torch.float64)
     radius = torch.rand(500, 3, generator=generator, dtype=torch.float64)
-    boxes = splitting._region(centre - radius, centre + radius, region)
+    boxes = splitting._region((centre - radius) * scale, (centre + radius) * scale, region)
     nearest = torch.minimum(torch.maximum(x, centre - radius), centre + radius)
     distance = (nearest - x).norm(dim=1)
     outside = splitting._outside(boxes)
