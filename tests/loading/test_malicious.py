@@ -132,6 +132,8 @@ def test_a_malicious_pt2_archive_is_refused(tmp_path, caplog):
         with pytest.raises(LoadRefused, match=r"is a \.pt2 archive: loading it could execute code"):
             load_model(section(), disguise, base=tmp_path)
         assert not marker.exists()
+    if not any("data/weights/" in name for name in source.namelist()):
+        return  # torch before 2.8 keeps its weights elsewhere, so that there this file fires nothing.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with contextlib.suppress(Exception):

@@ -27,6 +27,9 @@ from auditor.methods.robustness.operations import FUNCTIONS, NAMESPACES
 ROWS = 3
 """Inputs of the example; torch.export takes sizes of 0 and 1 for constants."""
 
+LARGEST_BATCH = 1 << 20
+"""Stated because torch 2.6 guards against its own infinity where a symbol has no upper end."""
+
 CHECKS = ("_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range", "sym_constrain_range_for_size")
 """Operations that compute nothing."""
 
@@ -52,7 +55,7 @@ def export(model: nn.Module, input_shape: tuple[int, ...], device: torch.device,
     example = torch.zeros(ROWS, *input_shape, dtype=torch.float64, device=device)
     try:
         with _silence():
-            batch = torch.export.Dim("batch", min=2)
+            batch = torch.export.Dim("batch", min=2, max=LARGEST_BATCH)
             program = torch.export.export(model, (example,), dynamic_shapes=({0: batch},), strict=False)
     except Exception as error:
         first = (str(error).splitlines() or [type(error).__name__])[0].partition(" For more information")[0]

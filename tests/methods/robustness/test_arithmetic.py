@@ -1,5 +1,7 @@
 """Settings of torch that make float32 less than float32 are refused by name; Winograd is kept out of our own pass."""
 
+import operator
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,9 @@ from auditor.methods.robustness import bound_model
 from auditor.methods.robustness.arithmetic import FPMATH, check_true_float32, plain_convolutions
 from auditor.methods.robustness.graph import network
 from auditor.methods.robustness.met_pass import MetPass
+
+BY_LAYER = hasattr(torch.backends.mkldnn, "matmul")
+"""Whether this torch sets the precision of each kind of layer."""
 
 
 @pytest.fixture
@@ -29,16 +34,18 @@ def test_the_defaults_of_the_cpu_are_float32():
     check_true_float32("cpu")
 
 
+@pytest.mark.skipif(not BY_LAYER, reason="torch before 2.9 has one setting for all")
 @pytest.mark.parametrize(
-    ("device", "backend", "value", "name"),
+    ("device", "value", "name"),
     [
-        ("cpu", torch.backends.mkldnn.matmul, "bf16", "mkldnn.matmul"),
-        ("cpu", torch.backends.mkldnn.conv, "tf32", "mkldnn.conv"),
-        ("cuda", torch.backends.cuda.matmul, "tf32", "cuda.matmul"),
-        ("cuda", torch.backends.cudnn.conv, "tf32", "cudnn.conv"),
+        ("cpu", "bf16", "mkldnn.matmul"),
+        ("cpu", "tf32", "mkldnn.conv"),
+        ("cuda", "tf32", "cuda.matmul"),
+        ("cuda", "tf32", "cudnn.conv"),
     ],
 )
-def test_lower_precision_is_refused_by_name(set_precision, device, backend, value, name):
+def test_lower_precision_is_refused_by_name(set_precision, device, value, name):
+    backend = operator.attrgetter(name)(torch.backends)
     set_precision(torch.backends.cudnn.conv, "ieee")
     set_precision(torch.backends.cuda.matmul, "ieee")
     check_true_float32(device)
@@ -46,6 +53,22 @@ def test_lower_precision_is_refused_by_name(set_precision, device, backend, valu
     with pytest.raises(Unsupported, match=name) as refused:
         check_true_float32(device)
     assert name in str(refused.value.node)
+
+
+@pytest.mark.skipif(BY_LAYER, reason="torch from 2.9 on has a setting for each kind of layer")
+def test_lower_precision_of_all_layers_is_refused_by_name(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    for device, name in (("cpu", "mkldnn.matmul"), ("cuda", "cuda.matmul")):
+        check_true_float32(device)
+        torch.set_float32_matmul_precision("medium")
+        try:
+            with pytest.raises(Unsupported, match=name):
+                check_true_float32(device)
+        finally:
+            torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = True
+    with pytest.raises(Unsupported, match=r"cudnn\.conv"):
+        check_true_float32("cuda")
 
 
 @pytest.mark.parametrize("name", FPMATH)

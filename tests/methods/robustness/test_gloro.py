@@ -79,6 +79,7 @@ def deployed(guarantee=Standard(), dtype=torch.float32):  # noqa: B008
     return GloRo(model.to(dtype), bounds.reach, 0.02, guarantee, error=bounds.error)
 
 
+@pytest.mark.filterwarnings("ignore:.*get_attr")  # of torch 2.6, about the constants it lifts
 @pytest.mark.parametrize("guarantee", GUARANTEES)
 def test_an_exported_net_answers_alike_at_any_batch_size(guarantee):
     net = deployed(guarantee)
