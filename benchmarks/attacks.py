@@ -4,8 +4,9 @@
 
 Two networks of the digits example are trained here from fixed seeds: by cross-entropy, and as a GloRo net. Two more
 hide their gradients: the first one's logits times 1000, which make every probability 0 or 1 in float32, and a network
-behind a steep sigmoid, which leaves next to no slope at most pixels. Ours runs as `robustness.attacked` does by
-default. The peer is optional and belongs into an environment of its own:
+behind a steep sigmoid, which leaves next to no slope at most pixels. The last has no gradient at all, since it rounds
+its pixels. Ours runs as `robustness.attacked` does by default. The peer is optional and belongs into an environment of
+its own:
 
     python -m pip install --no-deps --target PEER torchattacks==3.5.1
     PYTHONPATH=PEER python -m benchmarks.attacks
@@ -73,6 +74,13 @@ class Steep(nn.Module):
         return torch.sigmoid(STEEPNESS * (x - 0.5))
 
 
+class Rounded(nn.Module):
+    """Pixels rounded to quarters before anything else: no gradient anywhere."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (4 * x).round() / 4
+
+
 class Loud(nn.Module):
     """Logits times 1000."""
 
@@ -127,6 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=300)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", metavar="NETWORK")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -137,6 +146,7 @@ def main() -> None:
     }
     networks["loud logits"] = nn.Sequential(networks["cross-entropy"], Loud()).eval()
     networks["steep input"] = trained(CrossEntropy(), inputs[::2], labels[::2], front=Steep())
+    networks["rounded input"] = trained(CrossEntropy(), inputs[::2], labels[::2], front=Rounded())
     inputs, labels = inputs[1::2][: options.rows], labels[1::2][: options.rows]
     try:
         import torchattacks  # pyright: ignore[reportMissingImports]
@@ -153,7 +163,7 @@ def main() -> None:
     ]
     print("\n".join(lines), flush=True)
     balls: tuple[tuple[Norm, float], ...] = (("l2", 0.3), ("l2", 0.8), ("linf", 0.05), ("linf", 0.15))
-    for name, model in networks.items():
+    for name, model in networks.items() if options.only is None else [(options.only, networks[options.only])]:
         for norm, epsilon in balls:
             lines.append(compared(name, model, inputs, labels, epsilon, norm))
             print(lines[-1], flush=True)

@@ -99,7 +99,7 @@ def find_nearest(*, attack: Adversarial, inputs: Tensor, rows: Tensor) -> Shown:
     return Shown(found[nearest], inputs[rows[found[nearest]]], attack.points[nearest])
 
 
-@op(version=5)
+@op(version=6)
 def judge(
     *,
     check: AttackedRobustness,

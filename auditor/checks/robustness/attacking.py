@@ -53,7 +53,7 @@ def plan_attack(
     )
 
 
-@op(version=6, device=True)
+@op(version=7, device=True)
 def attack_rows(
     *,
     model: Any,

@@ -212,8 +212,8 @@ def attacked_judgement(
         images=drawn.images,
         threat_model=(
             f"white box; perturbations of {wording.ball(check)}{wording.within(input_range)}; "
-            f"{wording.attack_name(check)}, margin and cross-entropy ascents in turn, then that of each target; each "
-            "success confirmed in float64"
+            f"{wording.attack_name(check)}, margin and cross-entropy ascents in turn, then that of each target, a "
+            "random search where no gradient leads; each success confirmed in float64"
         ),
         rests_on=("Every flip counted is a concrete input on which the float64 forward pass gives another label.",),
         limits=(

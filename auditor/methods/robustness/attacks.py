@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from auditor.methods.robustness.arithmetic import plain_convolutions
 from auditor.methods.robustness.ascent import climb, march
-from auditor.methods.robustness.ball import Ball, length, per_row
+from auditor.methods.robustness.ball import FLAT, Ball, length, per_row
+from auditor.methods.robustness.squares import roam
 from auditor.terms import Norm
 
 BISECTIONS = 12
@@ -27,6 +28,9 @@ NEARLY = 1e-6
 
 SATURATED = 10.0
 """The lead at x to which larger ones are scaled down: beyond it float32 makes a flat 0 of −log p."""
+
+QUERIES = 20
+"""Evaluations in place of a gradient where there is none."""
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(logits, F^k(x) as a mask, outsiders by falling logit at x) -> what to ascend [rows]."""
@@ -70,10 +74,12 @@ def pgd(
     `restarts` ascents: the first, from x, of the margin of the best class outside F^k(x) over the worst inside; then,
     from anywhere in the ball, of −log p(F^k) and of that margin in turn. Then the margin of each of the `targets`
     highest classes outside over the worst inside. Each takes at most `steps` gradients; steps adapt (`ascent.climb`),
-    or have length `step` · epsilon where that is given. What is found is drawn towards x by bisection and confirmed by
-    a float64 forward pass; rows that fell are attacked no further. `rows` number the inputs, so that the random starts
-    of a row do not depend on its batch. `rivals` [rows, classes] says which classes may enter F^k at all, where that is
-    known (`radii.possible_rivals`): no ascent goes for another. Parameters of `model` should not require gradients.
+    or have length `step` · epsilon where that is given. Rows whose gradient was zero wherever an ascent went are
+    searched without, by `QUERIES` · `steps` evaluations (`squares.roam`). What is found is drawn towards x by bisection
+    and confirmed by a float64 forward pass; rows that fell are attacked no further. `rows` number the inputs, so that
+    the random starts of a row do not depend on its batch. `rivals` [rows, classes] says which classes may enter F^k at
+    all, where that is known (`radii.possible_rivals`): no ascent goes for another. Parameters of `model` should not
+    require gradients.
     """
     double = copy.deepcopy(model).double()
     numbers = torch.arange(len(inputs)) if rows is None else rows
@@ -89,6 +95,7 @@ def pgd(
             if progress is not None:
                 done = start * len(losses) + (place + 1) * len(inputs[part])
                 progress(done, len(inputs) * len(losses))
+        search.roam(numbers[part], seed, QUERIES * steps)
         parts.append(search.result())
     if not parts:
         empty = torch.empty(0)
@@ -125,6 +132,8 @@ class _Search:
             self.rivals = wanted.sum(1)
         self.distance = torch.full((len(inputs),), torch.inf, dtype=torch.float64, device=inputs.device)
         self.found = inputs.clone()
+        # No ascent has met a gradient that is not zero.
+        self.blind = torch.ones(len(inputs), dtype=torch.bool, device=inputs.device)
 
     def ascend(
         self, place: int, loss: Loss, asked: int, rows: Tensor, seed: int, steps: int, step: float | None
@@ -144,20 +153,44 @@ class _Search:
         else:
             march(self.ball, standing, start, slope, steps=steps, step=step, spare=noise)
 
+    def roam(self, rows: Tensor, seed: int, queries: int) -> None:
+        """A search without gradients by the rows that still stand, could fall, and have seen none."""
+        lost = (self.blind & self.distance.isinf() & (self.rivals > 0)).nonzero().flatten()
+        if len(lost):
+            roam(self.ball, lost, rows[lost.to(rows.device)].tolist(), seed, self._height, queries=queries)
+
     def _slope(self, loss: Loss, rows: Tensor, delta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss and gradient at x + δ, and which rows still stand; those that fall are confirmed and recorded."""
+        """Loss and gradient at x + δ, and which rows still stand."""
         points = self.ball.of(rows).points(delta).requires_grad_()
-        leading, outsiders = self.leading[rows], self.outsiders[rows]
+        gradient = None
         with torch.enable_grad():
             logits = self.model(points)
-            risen = loss(logits * self.scale[rows, None], leading, outsiders)
-            (gradient,) = torch.autograd.grad(risen.sum(), points)
-        lead, logits = _lead(logits.detach(), leading, outsiders), logits.detach()
-        hits = lead >= -NEARLY * logits.abs().amax(1)
+            risen = loss(logits * self.scale[rows, None], self.leading[rows], self.outsiders[rows])
+            if risen.requires_grad:
+                (gradient,) = torch.autograd.grad(risen.sum(), points, allow_unused=True)
+        gradient = torch.zeros_like(points) if gradient is None else gradient
+        blind = rows[self.blind[rows]]
+        if len(blind):
+            steep = gradient[self.blind[rows]].nan_to_num(0.0, 0.0, 0.0).flatten(1).abs().amax(1) > FLAT
+            self.blind[blind[steep]] = False
+        standing = self._standing(rows, points.detach(), logits.detach())
+        return risen.detach().nan_to_num(-torch.inf), gradient, standing
+
+    def _height(self, rows: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
+        """By how much the best class outside leads at x + δ, and which rows still stand."""
+        points = self.ball.of(rows).points(delta)
+        with torch.no_grad():
+            logits = self.model(points)
+        lead = _lead(logits, self.leading[rows], self.outsiders[rows])
+        return lead.nan_to_num(-torch.inf), self._standing(rows, points, logits)
+
+    def _standing(self, rows: Tensor, points: Tensor, logits: Tensor) -> Tensor:
+        """Which rows still stand at `points`; those that fall are confirmed and recorded."""
+        hits = _lead(logits, self.leading[rows], self.outsiders[rows]) >= -NEARLY * logits.abs().amax(1)
         standing = torch.ones_like(hits)
         if bool(hits.any()):
-            standing[hits] = ~self._confirm(rows[hits], points.detach()[hits])
-        return risen.detach().nan_to_num(-torch.inf), gradient, standing
+            standing[hits] = ~self._confirm(rows[hits], points[hits])
+        return standing
 
     def _confirm(self, rows: Tensor, points: Tensor) -> Tensor:
         """Which of `points` really change F^k within the ball, in float64; records them, drawn towards their inputs."""

@@ -15,6 +15,9 @@ INSIDE = 1 - 1e-6
 CLOSE = 1e-6
 """The projection ends where its next step would lengthen δ² by a smaller share."""
 
+FLAT = 1e-30
+"""A gradient of no larger entry says nothing."""
+
 NEWTON = 12
 """Steps of the projection: each settles which further coordinates touch the box, and a few do."""
 
@@ -118,7 +121,7 @@ def steepest(gradient: Tensor, norm: Norm, *, otherwise: Tensor | None = None) -
     """
     gradient = gradient.nan_to_num(0.0, 0.0, 0.0)
     largest = gradient.flatten(1).abs().amax(1)
-    flat = (largest <= 1e-30).nonzero().flatten()
+    flat = (largest <= FLAT).nonzero().flatten()
     if otherwise is not None and len(flat):
         gradient[flat] = otherwise[flat]
         largest[flat] = otherwise[flat].flatten(1).abs().amax(1)
