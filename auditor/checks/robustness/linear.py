@@ -71,14 +71,15 @@ def plan_linear(
 
 class OpenSets(NamedTuple):
     """Which F^k of the selected rows to prove [rows, sizes]: those that nothing is known of, and among the undecided
-    those that an attack has changed.
+    those that an attack has changed. `distance` [rows]: the farthest it had to go for one of these, −∞ where for none.
     """
 
     undecided: Tensor
     refuted: Tensor
+    distance: Tensor
 
 
-@op(version=1)
+@op(version=2)
 def find_open(*, certified: CertifiedRows, attacks: tuple[Adversarial, ...], epsilon: float) -> OpenSets:
     """A row is decided once a certified set holds its label; in the others every admissible set is open that is larger
     than those certified.
@@ -91,7 +92,9 @@ def find_open(*, certified: CertifiedRows, attacks: tuple[Adversarial, ...], eps
     larger = torch.arange(1, sizes + 1) > certificates.k[:, None]
     undecided = certificates.admissible & larger & (certificates.vra_radius < epsilon)[:, None]
     changed = torch.stack([attack.found & (attack.distance <= epsilon) for attack in attacks], 1)
-    return OpenSets(undecided & ~changed, undecided & changed)
+    refuted = undecided & changed
+    distances = torch.stack([attack.distance for attack in attacks], 1)
+    return OpenSets(undecided & ~changed, refuted, torch.where(refuted, distances, -torch.inf).amax(1))
 
 
 @op(version=1)
@@ -107,7 +110,7 @@ def rank_classes(*, logits: Tensor | None, single: MetLogits | None, rows: Tenso
     return scores.double().nan_to_num(0.0, 0.0, 0.0).argsort(dim=1, descending=True, stable=True)
 
 
-@op(version=3, device=True)
+@op(version=4, device=True)
 def bound_linearly(
     *,
     model: Any,
@@ -137,7 +140,8 @@ def bound_linearly(
     mine = ((rows >= start) & (rows < stop)).nonzero().flatten()
     undecided, refuted = open_sets.undecided[mine], open_sets.refuted[mine]
     wanted = undecided.clone()
-    again = refuted.any(1).nonzero().flatten()[:REFUTED]
+    # Those that only just break: a bound that is false by little proves them first.
+    again = open_sets.distance[mine].argsort(descending=True, stable=True)[:REFUTED]
     wanted[again] |= refuted[again]
     tried = wanted.any(1).nonzero().flatten()
     held, exhausted = torch.zeros_like(wanted), torch.zeros(len(mine), dtype=torch.bool)

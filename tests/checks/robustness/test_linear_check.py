@@ -1,5 +1,7 @@
 """`method: crown`, end to end: what the constant leaves open is proved row by row, and never silently."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -155,6 +157,16 @@ def test_a_false_bound_stops_the_audit(monkeypatch):
     assert int(model(witness["input"][None]).argmax()) != int(model(witness["adversarial"][None]).argmax())
 
 
+def test_a_bound_that_is_false_by_little_is_tried_where_it_shows(monkeypatch):
+    from auditor.methods.robustness.linear_bounds import certifying
+
+    honest = certifying.by_size
+    monkeypatch.setattr(certifying, "by_size", lambda *args: honest(*args) + 0.02)
+    x, y = images(100)
+    with pytest.raises(CertificateBroken):
+        run_check(make_check(CertifiedRobustness, BODY.replace("0.05", "0.6")), model=robust_model(), x=x, y=y)
+
+
 def test_rows_that_run_out_of_time_are_counted_and_said(monkeypatch):
     watched(monkeypatch, lambda wanted: (torch.zeros_like(wanted), wanted.any(1)))
     judgement = judged(BODY.replace("crown", "{crown: {seconds: 0.5}}"))
@@ -245,3 +257,4 @@ def test_sets_are_open_until_a_certified_one_holds_the_label():
     assert isinstance(found, OpenSets)
     assert found.undecided.tolist() == [[False, False, False], [False, False, False], [False, True, True]]
     assert found.refuted.tolist() == [[False, False, False], [False, False, True], [False, False, False]]
+    assert found.distance.tolist() == [-math.inf, 1.0, -math.inf]
