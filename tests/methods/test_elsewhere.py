@@ -19,6 +19,7 @@ from auditor.methods.robustness import GloRo as Deployed
 from auditor.methods.robustness import TopK, bound_model, certify
 from auditor.methods.robustness.attacks import pgd
 from auditor.methods.robustness.graph import network
+from auditor.methods.robustness.linear_bounds import certify_locally
 from auditor.methods.robustness.lower_bounds import margin_slopes, steepest_pairs
 from auditor.methods.robustness.met_pass import MetPass
 from auditor.methods.robustness.separation import conflicting, nearest_conflicts
@@ -204,6 +205,32 @@ def test_lower_bounds(norm, away):
         error = bound_model(made, SHAPE, norm).error.at
         pairs = steepest_pairs(made, rows()[0].to(device), norm=norm, steps=3, restarts=2, box=(0.0, 1.0), error=error)
         return margin_slopes(made, pairs, norm=norm, error=error)
+
+    agrees(compute, away)
+
+
+def shallow() -> nn.Sequential:
+    """Small enough for branch and bound, with a node of every kind of mechanism."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), MinMax(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 6),
+        nn.GELU(), nn.Linear(6, 3),
+    ).eval().requires_grad_(False)  # fmt: skip
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize("arithmetic", ["real", "float32"])
+def test_linear_bounds(norm, arithmetic, away):
+    def compute(device: torch.device) -> Any:
+        graph = network(shallow().to(device), (2, 4, 4))
+        x = rows(3)[0][:, :, :4, :4].to(device)
+        order = graph(x.double()).argsort(1, descending=True)
+        wanted = torch.ones(3, 2, dtype=torch.bool, device=device)
+        plain, refined = (
+            certify_locally(graph, x, 0.05, norm, wanted, order, arithmetic=arithmetic, seconds=seconds)
+            for seconds in (0.0, 20.0)
+        )
+        return plain.margin, plain.held, refined.held
 
     agrees(compute, away)
 
