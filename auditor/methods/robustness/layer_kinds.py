@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from auditor.errors import Unsupported
 from auditor.methods.layers import GroupSort, Householder, MinMax
 from auditor.methods.robustness.activations import ACTIVATIONS, activation_problem
-from auditor.methods.robustness.pooling import ADAPTIVE_AVERAGE, ADAPTIVE_MAXIMUM, AVERAGE, MAXIMUM
+from auditor.methods.robustness.pooling import ADAPTIVE_AVERAGE, ADAPTIVE_MAXIMUM, AVERAGE, MAXIMUM, spread
 from auditor.methods.robustness.resampling import INTERPOLATIONS, PADDINGS, UPSAMPLINGS
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -142,6 +143,11 @@ def _problem(layer: Any, kind: type[nn.Module], input_shape: tuple[int, ...]) ->
     expected = SPATIAL.get(kind)
     if expected is not None and len(input_shape) != expected + 1:
         return f"needs inputs [channels and {expected} sizes], found {input_shape}", "state the input's shape"
+    if kind in CONVOLUTIONS and layer.padding_mode != "zeros" and list(_padded(layer)) != _pads(layer):
+        return (
+            f"pads by {_pads(layer)}, as it did when it was made, whatever its padding {layer.padding} says now",
+            "make another layer with that padding",
+        )
     if kind is MinMax and (_axis(layer.dim, input_shape) < 0 or input_shape[_axis(layer.dim, input_shape)] % 2):
         return f"dim {layer.dim} of inputs {input_shape} is the batch or of odd width", "give it an even width"
     if kind is GroupSort and (
@@ -161,6 +167,23 @@ def _problem(layer: Any, kind: type[nn.Module], input_shape: tuple[int, ...]) ->
     if kind in UPSAMPLINGS and len(input_shape) < 2:
         return f"needs inputs [channels, *sizes], found {input_shape}", "state the input's shape"
     return None
+
+
+def _pads(layer: Any) -> list[int]:
+    """What a convolution whose padding is not zeros pads by, as it was found when the layer was made: before and after
+    each axis, the last axis first.
+    """
+    return list(layer._reversed_padding_repeated_twice)
+
+
+def _padded(layer: Any) -> Iterator[int]:
+    """What it should pad by, in that order."""
+    for place in reversed(range(len(layer.kernel_size))):
+        if layer.padding == "same":
+            total = layer.dilation[place] * (layer.kernel_size[place] - 1)
+            yield from (total // 2, total - total // 2)
+        else:
+            yield from (0, 0) if layer.padding == "valid" else (spread(layer.padding, place + 1)[place],) * 2
 
 
 def _axis(dim: int, input_shape: tuple[int, ...]) -> int:

@@ -332,6 +332,25 @@ def test_a_tensor_outside_the_state_dict_that_the_forward_pass_changes_is_seen()
         margin_bounds(Drifting().eval(), (4,))
 
 
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_a_padding_changed_after_the_layer_was_made_is_refused(mode):
+    """Torch goes on padding as it did, and what it pads with repeats pixels."""
+    layer = nn.Conv1d(1, 2, 1, padding=2, padding_mode=mode)
+    layer.padding = (0,)
+    with pytest.raises(Unsupported, match="as it did when it was made"):
+        margin_bounds(net(layer, nn.Flatten(), nn.Linear(14, 2)), (1, 3))
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
+@pytest.mark.parametrize("padding", [0, 1, (2, 1), "same", "valid"])
+def test_paddings_are_what_they_say(mode, padding):
+    torch.manual_seed(0)
+    layer = nn.Conv2d(1, 2, (4, 3), padding=padding, padding_mode=mode, dilation=(1, 2))
+    sizes = layer(torch.zeros(1, 1, 7, 8)).shape[1:].numel()
+    margin_bounds(net(layer, nn.Flatten(), nn.Linear(sizes, 2)), (1, 7, 8))
+
+
 @pytest.mark.parametrize("layer", [nn.BatchNorm1d(8), nn.Dropout(0.1)])
 def test_train_mode_is_refused(layer):
     model = nn.Sequential(nn.Linear(6, 8), layer, nn.Linear(8, 3)).train()
