@@ -1,11 +1,12 @@
 """Certification against the plain forward pass of the same dtype; the closed form alone; what K costs once.
 
-    python -m benchmarks.certify [--threads 1] [--batch 256] [--seconds 4] [-o FILE]
+    python -m benchmarks.certify [--device cpu] [--threads 1] [--batch 256] [--seconds 4] [-o FILE]
 
 Certifying is the forward pass, the inputs' norms (for δ₆₄; under float32 the norms of every layer's input, met on the
 way), and the radii in closed form. Both are timed in turn, batch by batch, and medians of the ratios are printed, of
 wall time and of processor time: the second does not feel other programs' share of the cores, though their share of
-caches and memory it does. Points are per second of wall time.
+caches and memory it does. Points are per second of wall time. Under --device cuda clocks are read once the device has
+done all it was given, and memory is its own, as torch counts it; processor time says little there.
 
 The closed form is timed on random logits. Its memory is what the process reaches above what it held before, results
 (a mask, an order and radii a row) included; one pass over the radii gives VRA at every ε, so the curve costs a sort.
@@ -31,7 +32,7 @@ from torch import Tensor, nn
 
 from auditor.methods.robustness import bound_model, certify, operator_norm_bound
 from auditor.methods.robustness.graph import network
-from auditor.methods.robustness.met_pass import MetPass
+from auditor.methods.robustness.met_pass import MetPass, sharpened_error
 from auditor.terms import Affinity, Standard, TopK
 from benchmarks.networks import six_c_two_f, two_c_two_f
 
@@ -51,24 +52,37 @@ class Spent(NamedTuple):
 
 
 def spent(work: Callable[[], object]) -> Spent:
+    _settle()
     wall, processor = time.perf_counter(), time.process_time()
     work()
+    _settle()
     return Spent(time.perf_counter() - wall, time.process_time() - processor)
+
+
+def _settle() -> None:
+    """Waits for the device to be idle."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def throughput(
     model: nn.Module, shape: tuple[int, ...], guarantee: Standard | TopK, arithmetic: str, options: argparse.Namespace
 ) -> str:
+    model = model.to(options.device)
     bounds = bound_model(model, shape, arithmetic=arithmetic)  # pyright: ignore[reportArgumentType]
     single = MetPass(network(model, shape), bounds) if arithmetic == "float32" else None
     dtype = torch.float64 if single is None else torch.float32
-    model, reach = model.to(dtype), bounds.reach
+    model, reach = model.to(dtype), bounds.reach.to(options.device)
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.rand(options.batch, *shape, generator=generator).to(dtype)
+    inputs = torch.rand(options.batch, *shape, generator=generator).to(options.device, dtype)
+
+    def ready() -> MetPass:
+        return MetPass(network(model, shape), bounds)
 
     def certifying() -> Tensor:
         if single is None:
-            logits, error = model(inputs), bounds.error.at(inputs.flatten(1).norm(dim=1))
+            logits = model(inputs)
+            error = sharpened_error(bounds, inputs, logits, ready, device=options.device)
         else:
             logits, error = single(inputs)
         made = certify(logits, reach, EPSILON, guarantee, logits_error=error, within=bounds.error.within)
@@ -86,9 +100,14 @@ def throughput(
     return f"{str(dtype)[6:]} | {rates[0]:,.0f} | {rates[1]:,.0f} | {wall:.3f} | {processor:.3f}"
 
 
-def peak(work: Callable[[], object]) -> float:
-    """MiB of resident memory that `work` reaches above what is held now."""
+def peak(work: Callable[[], object], device: str) -> float:
+    """MiB of memory that `work` reaches above what is held now: of `device`, on a CPU resident memory."""
     gc.collect()
+    if torch.device(device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        work()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     before = _resident("VmRSS")
     work()
@@ -100,10 +119,10 @@ def _resident(field: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(field))
 
 
-def closed_form(guarantee: Standard | TopK | Affinity, rows: int) -> str:
+def closed_form(guarantee: Standard | TopK | Affinity, rows: int, device: str) -> str:
     generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(rows, CLASSES, generator=generator, dtype=torch.float64)
-    constants = torch.rand(CLASSES, CLASSES, generator=generator, dtype=torch.float64).fill_diagonal_(0.0)
+    logits = torch.randn(rows, CLASSES, generator=generator, dtype=torch.float64).to(device)
+    constants = torch.rand(CLASSES, CLASSES, generator=generator, dtype=torch.float64).fill_diagonal_(0.0).to(device)
     labels = logits.argmax(1)
 
     def once() -> Tensor:
@@ -111,20 +130,22 @@ def closed_form(guarantee: Standard | TopK | Affinity, rows: int) -> str:
         assert radius is not None
         return radius
 
-    reached = peak(once)
-    taken = statistics.median(spent(once).processor for _ in range(3))
+    clock = 1 if device == "cpu" else 0
+    reached = peak(once, device)
+    taken = statistics.median(spent(once)[clock] for _ in range(3))
     radii = once()
-    epsilons = torch.linspace(1e-6, float(radii.max()), EPSILONS, dtype=torch.float64)
+    epsilons = torch.linspace(1e-6, float(radii.max()), EPSILONS, dtype=torch.float64, device=device)
     curve = spent(lambda: 1 - torch.searchsorted(radii.sort().values, epsilons) / rows)
     return f"{rows:,} | {taken / rows * 1e6:,.0f} µs | {reached:,.0f} MiB | {curve.wall * 1000:.1f} ms"
 
 
-def constants_once() -> list[str]:
+def constants_once(device: str) -> list[str]:
     lines = []
     for name, build in (("2C2F", two_c_two_f), ("6C2F", six_c_two_f)):
         model, shape = build()
+        model = model.to(device)
         lines.append(_once(f"K of {name}", 1, lambda model=model, shape=shape: bound_model(model, shape)))
-    layer = nn.Conv2d(256, 256, 3, padding=1).requires_grad_(False)
+    layer = nn.Conv2d(256, 256, 3, padding=1).requires_grad_(False).to(device)
     for threads in (1, 2):
         lines.append(_once("3×3, 256→256 on 32×32", threads, lambda: operator_norm_bound(layer, (256, 32, 32))))
     return lines
@@ -141,6 +162,7 @@ def _once(name: str, threads: int, work: Callable[[], object]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--seconds", type=float, default=4.0, help="for each network and guarantee")
@@ -149,7 +171,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.closed:
-        print(closed_form(GUARANTEES[options.closed[0]], int(options.closed[1])))
+        print(closed_form(GUARANTEES[options.closed[0]], int(options.closed[1]), options.device))
         return
     load = [", ".join(f"{each:.1f}" for each in os.getloadavg())]
     lines = [
@@ -161,24 +183,35 @@ def main() -> None:
             for guarantee in (Standard(), TopK(3)):
                 figures = throughput(*build(), guarantee, arithmetic, options)
                 lines.append(f"| {name}, {guarantee.tag}, arithmetic {arithmetic} | {figures} |")
+    clock = "processor time" if options.device == "cpu" else "time"
     lines += [
         "",
         f"The closed form alone, {CLASSES:,} classes, affinity with {SETS} sets of {MEMBERS}:",
         "",
-        f"| guarantee | rows | processor time a row | memory | VRA at {EPSILONS} ε |",
+        f"| guarantee | rows | {clock} a row | memory | VRA at {EPSILONS} ε |",
         "|---|---|---|---|---|",
     ]
     for name in GUARANTEES:
         for rows in ROWS:
             # A process of its own: memory that was used before would not show.
-            command = [sys.executable, "-m", "benchmarks.certify", "--closed", name, str(rows)]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.certify",
+                "--device",
+                options.device,
+                "--closed",
+                name,
+                str(rows),
+            ]
             found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
             lines.append(f"| {name} | {found} |")
     lines += ["", "Once for a network:", "", "| | threads | wall time | processor time |", "|---|---|---|---|"]
-    lines += constants_once()
+    lines += constants_once(options.device)
     load.append(", ".join(f"{each:.1f}" for each in os.getloadavg()))
+    where = platform.machine() if options.device == "cpu" else torch.cuda.get_device_name()
     head = (
-        f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {options.threads} thread(s), "
+        f"{where}, {os.cpu_count()} cores, torch {torch.__version__}, {options.threads} thread(s), "
         f"batch {options.batch}, {date.today()}, load {load[0]} at the start and {load[1]} at the end."
     )
     text = "\n".join((head, "", *lines)) + "\n"

@@ -98,6 +98,6 @@ def sharpened_error(
     if len(loud):
         met = met_logits(ready(), inputs[loud], device=device, batch=batch)
         line = norm_line(logits.shape[1], DOUBLE)
-        apart = line.slope * measured_norm(met.logits - logits[loud]) + line.offset
-        error[loud] = torch.fmin(error[loud], (met.error + apart) * SLACK)
+        apart = line.slope * measured_norm(met.logits.to(logits) - logits[loud]) + line.offset
+        error[loud] = torch.fmin(error[loud], (met.error.to(logits) + apart) * SLACK)
     return error
