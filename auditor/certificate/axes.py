@@ -42,7 +42,8 @@ def pooling_upper(layer: LayerProof, norm: str) -> float | None:
 
 def _sizes(layer: LayerProof) -> list[tuple[int, int]]:
     """Positions before and after along each axis. Raises ValueError where channels or axes do not agree."""
-    if len(layer.input_shape) != len(layer.output_shape) or layer.input_shape[0] != layer.output_shape[0]:
+    alike = len(layer.input_shape) == len(layer.output_shape) and layer.input_shape[0] == layer.output_shape[0]
+    if not alike or len(layer.input_shape) < 2:
         raise ValueError(f"{layer.name} takes {layer.input_shape} and gives {layer.output_shape}")
     sizes = zip(layer.input_shape[1:], layer.output_shape[1:], strict=True)
     return [(whole(before, 1), whole(after, 1)) for before, after in sizes]

@@ -39,12 +39,20 @@ def proved(
         prove, scaling = MAPS[layer.kind]
         return kernel is not None and kernel.scaling == scaling and prove(layer, kernel, limit - kernel.slack, norm)
     upper = largest_slope(layer.kind, layer.options)
-    if upper is None:
-        upper = pooling_upper(layer, norm)
+    if upper is not None:
+        return upper <= limit and _keeps(layer)
+    upper = pooling_upper(layer, norm)
     if upper is not None:
         return upper <= limit
     by_kind = PROOFS.get(layer.kind)
     return None if by_kind is None else by_kind(layer, tensors, limit, norm)
+
+
+def _keeps(layer: LayerProof) -> bool:
+    """Whether a function gives as many entries as it takes, but for one that puts a zero before a single one."""
+    if layer.kind == "PrependZero":
+        return (layer.input_shape, layer.output_shape) == ((1,), (2,))
+    return math.prod(layer.input_shape) == math.prod(layer.output_shape)
 
 
 def _dense(layer: LayerProof, kernel: Kernel, limit: float, norm: Norm) -> bool:
@@ -120,7 +128,9 @@ def _selection(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: floa
 
 def _total(layer: LayerProof, tensors: Mapping[str, np.ndarray], limit: float, norm: Norm) -> bool:
     """Each output is the sum, or the mean, of as many entries."""
-    count = math.prod(layer.input_shape) / math.prod(layer.output_shape)
+    count, rest = divmod(math.prod(layer.input_shape), math.prod(layer.output_shape))
+    if rest or count < 1:
+        return False
     exact = count if norm == "linf" else math.sqrt(count)
     return exact / (count if layer.options["mean"] else 1.0) <= limit
 

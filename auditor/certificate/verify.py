@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from auditor.records.certificate import (
     NETWORK,
     NORMALIZE,
     Certificate,
+    LayerProof,
     NetworkProof,
 )
 
@@ -36,12 +37,14 @@ class Origins(NamedTuple):
     """Where the tensors of a certificate come from. `held`: how many the model holds under their names; `found`: how
     many of them the model file was seen to hold bit for bit, None where it was not looked into. `computed`: what the
     model's code made of its tensors, or of numbers of its own; `stated`: what the spec says, such as a normalisation.
+    `unused`: matrices and kernels of the model file that no layer is made of.
     """
 
     held: int
     found: int | None
     computed: tuple[str, ...]
     stated: tuple[str, ...]
+    unused: tuple[str, ...] = ()
 
 
 class Verification(NamedTuple):
@@ -89,6 +92,8 @@ def verify(certificate: Path, weights: Path, model: Path | None = None) -> Verif
         refuted += [within + text for text in (*found.refuted, *wrong)]
         unverified += [within + text for text in found.unverified]
         assumed += [within + text for text in found.assumed]
+    used = {name for proof in stated.proofs for layer in proof.layers for name in _taken(layer)}
+    refuted += [f"tensor {name}: no layer is made of it" for name in sorted(tensors.keys() - used)]
     origin, differing = _origins(tensors, model)
     refuted += differing
     held = {proof.norm for proof in stated.proofs}
@@ -96,6 +101,17 @@ def verify(certificate: Path, weights: Path, model: Path | None = None) -> Verif
         f"{claim.check}: rests on no proof in {claim.norm}" for claim in stated.claims if claim.norm not in held
     ]
     return Verification(stated, count, tuple(refuted), tuple(unverified), tuple(assumed), origin)
+
+
+def _taken(layer: LayerProof) -> Iterator[str]:
+    """The tensors that a layer is made of."""
+    parts = [] if layer.map is None else [layer.map]
+    while parts:
+        part = parts.pop()
+        yield from part.tensors
+        parts += part.of
+    if layer.weight is not None:
+        yield layer.weight
 
 
 def _origins(tensors: Mapping[str, np.ndarray], model: Path | None) -> tuple[Origins, list[str]]:
@@ -128,7 +144,8 @@ def _origins(tensors: Mapping[str, np.ndarray], model: Path | None) -> tuple[Ori
             differing.append(f"tensor {name}: the model file has none of that name")
         elif other.shape != value.shape or other.astype(np.float64).tobytes() != value.astype(np.float64).tobytes():
             differing.append(f"tensor {name}: the model file holds another")
-    return Origins(len(held), len(held) - len(differing), computed, stated), [*faults, *differing]
+    unused = tuple(sorted(name for name, value in known.items() if value.ndim > 1 and name not in held))
+    return Origins(len(held), len(held) - len(differing), computed, stated, unused), [*faults, *differing]
 
 
 def read(path: Path) -> Certificate:

@@ -30,6 +30,8 @@ def reaches(proof: NetworkProof) -> list[Fraction]:
         before = [Fraction(1) if each < 0 else found[each] for each in layer.inputs]
         if len(before) > 1 and layer.kind not in ("sum", "concatenation"):
             raise ValueError(f"{layer.name}: a {layer.kind} of several values")
+        if any(size < 1 for size in (*layer.input_shape, *layer.output_shape)):
+            raise ValueError(f"{layer.name} takes {layer.input_shape} and gives {layer.output_shape}")
         if layer.kind != "concatenation":
             _fits(proof, place)
         if layer.kind != "concatenation":
@@ -82,27 +84,35 @@ def _margins(proof: NetworkProof) -> np.ndarray:
 
 
 def _implied(proof: NetworkProof, dense: Mapping[int, Kernel], path: list[Fraction], classes: int) -> np.ndarray:
-    implied = _margins_at(proof, dense, path, len(proof.layers) - 1, classes)
+    implied = _margins_at(proof, dense, path, len(proof.layers) - 1, classes, {})
     np.fill_diagonal(implied, 0.0)
     return implied
 
 
 def _margins_at(
-    proof: NetworkProof, dense: Mapping[int, Kernel], path: list[Fraction], place: int, classes: int
+    proof: NetworkProof,
+    dense: Mapping[int, Kernel],
+    path: list[Fraction],
+    place: int,
+    classes: int,
+    known: dict[int, np.ndarray],
 ) -> np.ndarray:
     """Bounds on the Lipschitz constants of v_j − v_i [classes, classes] for the value v at `place`, the input at -1.
 
     ‖w_j − w_i‖ of a dense layer, in the dual norm, times what lies below it; the sum over the terms of a sum; and
-    always ‖e_j − e_i‖ times the constant of v.
+    always ‖e_j − e_i‖ times the constant of v. `known`: those found already, since sums of sums meet again.
     """
+    if place in known:
+        return known[place]
     apart = _root_up(2) if proof.norm == "l2" else Fraction(2)
     general = np.full((classes, classes), _up(apart * (Fraction(1) if place < 0 else path[place])))
     if place < 0:
         return general
     layer = proof.layers[place]
     if layer.kind == "sum":
-        terms = [_margins_at(proof, dense, path, each, classes) for each in layer.inputs]
-        return np.minimum(general, sum(terms) * (1 + 4 * len(terms) * UNIT))
+        terms = [_margins_at(proof, dense, path, each, classes, known) for each in layer.inputs]
+        known[place] = np.minimum(general, sum(terms) * (1 + 4 * len(terms) * UNIT))
+        return known[place]
     prepended = layer.kind == "PrependZero"
     at = layer.inputs[0] if prepended else place
     if at not in dense or len(proof.layers[at].output_shape) != 1:

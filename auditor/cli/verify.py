@@ -77,7 +77,11 @@ def _origins(found: Origins, model: Path | None) -> None:
         _note(f"{model.name} has the hash that the certificate names; its tensors are not read in this format")
     else:
         say(f"{found.found:,} of {tensors} found in {model.name}, bit for bit")
-    for names, what in ((found.stated, "stated by the spec"), (found.computed, "computed by the model's code")):
+    for names, what in (
+        (found.stated, "stated by the spec"),
+        (found.computed, "computed by the model's code"),
+        (found.unused, "of the model file, enter the logits only by what is computed, if at all"),
+    ):
         if names:
             _note(f"the run's word: {', '.join(names)}, {what}")
 

@@ -18,7 +18,7 @@ from auditor.certificate.writing import CERTIFICATE, WEIGHTS, certificate_files
 from auditor.checks.robustness.stating import network_proof
 from auditor.errors import DataError
 from auditor.methods.robustness import bound_model
-from auditor.records.certificate import Claim, Proved
+from auditor.records.certificate import Claim, LayerProof, Proved
 
 CLAIM = Claim(
     check="robust/standard", norm="l2", epsilon=0.1, guarantee="standard", arithmetic="real", rows=9, certified=5, vra=4
@@ -164,3 +164,67 @@ def test_a_name_that_comes_twice_is_refused(tmp_path):
     path.write_bytes(len(twice).to_bytes(8, "little") + twice + bytes(8))
     with pytest.raises(DataError, match="twice"):
         model_tensors(path)
+
+
+def instead(proof, place, *layers):
+    """`layers`, one after the other, in the place of one."""
+    more = len(layers) - 1
+    later = [
+        layer.model_copy(update={"inputs": tuple(each + more if each >= place else each for each in layer.inputs)})
+        for layer in proof.layers[place + 1 :]
+    ]
+    return proof.model_copy(update={"layers": (*proof.layers[:place], *layers, *later)})
+
+
+def layer(kind, inputs, input_shape, output_shape, lipschitz, **options):
+    return LayerProof(
+        name=kind,
+        kind=kind,
+        inputs=inputs,
+        input_shape=input_shape,
+        output_shape=output_shape,
+        options=options,
+        lipschitz_upper=lipschitz,
+    )
+
+
+def test_a_layer_that_is_left_out_shows_by_its_weights(tmp_path, honest):
+    proof, tensors = honest
+    place = proof.layers.index(of(proof, "large"))
+    proof = lowered(instead(proof, place, layer("Identity", (place - 1,), (4,), (4,), 1.0)), 1e-7)
+    assert verified(tmp_path, proof, tensors).refuted == ("tensor large.weight: no layer is made of it",)
+    del tensors["large.weight"]
+    found = verified(tmp_path, proof, tensors)
+    # What the model's code applies is the run's word; that it should not apply these is said.
+    assert found.origin.unused == ("large.weight",)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda source: [
+            layer("total", (source,), (4,), (4 * 10**30,), 1e-14, mean=False),
+            layer("Reshape", (source + 1,), (4 * 10**30,), (4,), 1.0),
+        ],
+        lambda source: [layer("total", (source,), (4,), (-4, -(10**30)), 1e-14, mean=False)],
+        lambda source: [
+            layer("average pooling", (source,), (4,), (4,), 1e-14, kernel_size=[], stride=[], padding=[],
+                  ceil_mode=False, count_include_pad=True, divisor_override=10**14)
+        ],
+    ],
+)  # fmt: skip
+def test_shapes_that_no_layer_has_are_refuted(tmp_path, honest, layers):
+    proof, tensors = honest
+    place = proof.layers.index(of(proof, "large"))
+    del tensors["large.weight"]
+    assert verified(tmp_path, lowered(instead(proof, place, *layers(place - 1)), 1e-20), tensors).refuted
+
+
+def test_sums_of_sums_take_no_longer_than_they_are_many(tmp_path, honest):
+    proof, tensors = honest
+    head = of(proof, "head").model_copy(update={"inputs": (-1,)})
+    sums = [layer("sum", (place, place), (3,), (3,), 1.0) for place in range(60)]
+    many = proof.model_copy(update={"layers": (head, *sums)})
+    margins = tuple(tuple(each * 2.0**60 * 1e9 for each in row) for row in proof.margins)
+    many = many.model_copy(update={"network": 1e30, "margins": margins})
+    assert verified(tmp_path, many, {"head.weight": tensors["head.weight"]}).stands
