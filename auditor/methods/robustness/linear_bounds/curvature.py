@@ -67,7 +67,7 @@ SHAPES: dict[type[nn.Module], Callable[[Any], Shape]] = {
     nn.LeakyReLU: lambda layer: Shape((0.0,)),
     nn.PReLU: lambda layer: Shape((0.0,)),
     nn.RReLU: lambda layer: Shape((0.0,)),
-    nn.ReLU6: lambda layer: Shape((0.0, 6.0)),
+    nn.ReLU6: lambda layer: Shape((float(layer.min_val), float(layer.max_val))),
     nn.Hardtanh: lambda layer: Shape((float(layer.min_val), float(layer.max_val))),
     nn.Threshold: lambda layer: Shape((float(layer.threshold),)),
     nn.Softshrink: lambda layer: Shape((-float(layer.lambd), float(layer.lambd))),
