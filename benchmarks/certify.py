@@ -2,11 +2,12 @@
 
     python -m benchmarks.certify [--device cpu] [--threads 1] [--batch 256] [--seconds 4] [-o FILE]
 
-Certifying is the forward pass, the inputs' norms (for δ₆₄; under float32 the norms of every layer's input, met on the
-way), and the radii in closed form. Both are timed in turn, batch by batch, and medians of the ratios are printed, of
-wall time and of processor time: the second does not feel other programs' share of the cores, though their share of
-caches and memory it does. Points are per second of wall time. Under --device cuda clocks are read once the device has
-done all it was given, and memory is its own, as torch counts it; processor time says little there.
+Certifying is the forward pass, the inputs' norms (for δ₆₄, measured by another pass for the rows where that counts;
+under float32 the norms of every layer's input, met on the way), and the radii in closed form. Both are timed in turn,
+batch by batch, and medians of the ratios are printed, of wall time and of processor time: the second does not feel
+other programs' share of the cores, though their share of caches and memory it does. Points are per second of wall
+time. Under --device cuda clocks are read once the device has done all it was given, and memory is its own, as torch
+counts it; processor time says little there.
 
 The closed form is timed on random logits. Its memory is what the process reaches above what it held before, results
 (a mask, an order and radii a row) included; one pass over the radii gives VRA at every ε, so the curve costs a sort.
@@ -70,19 +71,17 @@ def throughput(
 ) -> str:
     model = model.to(options.device)
     bounds = bound_model(model, shape, arithmetic=arithmetic)  # pyright: ignore[reportArgumentType]
-    single = MetPass(network(model, shape), bounds) if arithmetic == "float32" else None
+    met = MetPass(network(model, shape), bounds)
+    single = met if arithmetic == "float32" else None
     dtype = torch.float64 if single is None else torch.float32
     model, reach = model.to(dtype), bounds.reach.to(options.device)
     generator = torch.Generator().manual_seed(0)
     inputs = torch.rand(options.batch, *shape, generator=generator).to(options.device, dtype)
 
-    def ready() -> MetPass:
-        return MetPass(network(model, shape), bounds)
-
     def certifying() -> Tensor:
         if single is None:
             logits = model(inputs)
-            error = sharpened_error(bounds, inputs, logits, ready, device=options.device)
+            error = sharpened_error(bounds, inputs, logits, lambda: met, device=options.device)
         else:
             logits, error = single(inputs)
         made = certify(logits, reach, EPSILON, guarantee, logits_error=error, within=bounds.error.within)
