@@ -143,6 +143,8 @@ def _problem(layer: Any, kind: type[nn.Module], input_shape: tuple[int, ...]) ->
     expected = SPATIAL.get(kind)
     if expected is not None and len(input_shape) != expected + 1:
         return f"needs inputs [channels and {expected} sizes], found {input_shape}", "state the input's shape"
+    if (kind in CONVOLUTIONS or kind in TRANSPOSED) and (shape := _misfit(layer)) is not None:
+        return f"has a kernel of shape {shape}, which its sizes do not fit", "make another layer of that geometry"
     if kind in CONVOLUTIONS and layer.padding_mode != "zeros" and list(_padded(layer)) != _pads(layer):
         return (
             f"pads by {_pads(layer)}, as it did when it was made, whatever its padding {layer.padding} says now",
@@ -167,6 +169,14 @@ def _problem(layer: Any, kind: type[nn.Module], input_shape: tuple[int, ...]) ->
     if kind in UPSAMPLINGS and len(input_shape) < 2:
         return f"needs inputs [channels, *sizes], found {input_shape}", "state the input's shape"
     return None
+
+
+def _misfit(layer: Any) -> tuple[int, ...] | None:
+    """The shape of a kernel where the layer's numbers, of which torch looks at some alone, say another one."""
+    shape = tuple(layer.weight.shape)
+    sizes = (layer.kernel_size, layer.stride, layer.dilation)
+    fits = all(isinstance(each, tuple) and len(each) == len(shape) - 2 for each in sizes)
+    return None if fits and tuple(layer.kernel_size) == shape[2:] else shape
 
 
 def _pads(layer: Any) -> list[int]:

@@ -341,6 +341,16 @@ def test_a_padding_changed_after_the_layer_was_made_is_refused(mode):
         margin_bounds(net(layer, nn.Flatten(), nn.Linear(14, 2)), (1, 3))
 
 
+@pytest.mark.parametrize("geometry", [{"kernel_size": (1,)}, {"stride": 2}, {"dilation": 1}])
+@pytest.mark.parametrize("kind", [nn.Conv1d, nn.ConvTranspose1d])
+def test_a_kernel_of_another_size_than_the_layer_says_is_refused(kind, geometry):
+    layer = kind(1, 2, 3, padding=1)
+    for name, value in geometry.items():
+        setattr(layer, name, value)
+    with pytest.raises(Unsupported, match="do not fit"):
+        margin_bounds(net(layer, nn.Flatten(), nn.Linear(2, 2)), (1, 8))
+
+
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
 @pytest.mark.parametrize("padding", [0, 1, (2, 1), "same", "valid"])
