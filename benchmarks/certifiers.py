@@ -54,10 +54,10 @@ SAME = 1e-4
 
 def large_digits() -> tuple[Tensor, Tensor]:
     """Handwritten digits as 28×28 images: each pixel three times three, two pixels of border."""
-    digits = load_digits()
-    images = torch.tensor(digits.images / 16, dtype=torch.float32)[:, None]
+    pixels, target = load_digits(return_X_y=True)
+    images = torch.tensor(pixels / 16, dtype=torch.float32).reshape(-1, 1, 8, 8)
     large = images.repeat_interleave(3, 2).repeat_interleave(3, 3)
-    return nn.functional.pad(large, (2, 2, 2, 2)), torch.tensor(digits.target)
+    return nn.functional.pad(large, (2, 2, 2, 2)), torch.tensor(target)
 
 
 def prepared(name: str, rows: int) -> tuple[nn.Module, tuple[int, ...], Tensor]:

@@ -77,7 +77,7 @@ def plan_bounds(build: Builder, *, norm: Norm, arithmetic: Arithmetic = "real") 
     )
 
 
-@op(version=7, device=True)
+@op(version=8, device=True)
 def bound_network(
     *, model: Any, input_shape: tuple[int, ...], norm: Norm, arithmetic: Arithmetic, assumed: dict[str, float]
 ) -> Bounds | Refusal:

@@ -110,7 +110,7 @@ def rank_classes(*, logits: Tensor | None, single: MetLogits | None, rows: Tenso
     return scores.double().nan_to_num(0.0, 0.0, 0.0).argsort(dim=1, descending=True, stable=True)
 
 
-@op(version=6, device=True)
+@op(version=7, device=True)
 def bound_linearly(
     *,
     model: Any,

@@ -141,7 +141,7 @@ def layer_error(node: Node, known: Mapping[tuple[int, tuple[int, ...]], float], 
         return weighted_error(node, stretch, precision)
     if kind in NORMALIZATIONS:
         return _normalization(layer, entries, node.output_shape, stretch, precision)
-    exact = (nn.ReLU, nn.ReLU6, MinMax, GroupSort, *MAXIMUM, *ADAPTIVE_MAXIMUM, *REARRANGEMENTS, *DROPOUTS)
+    exact = (nn.ReLU, MinMax, GroupSort, *MAXIMUM, *ADAPTIVE_MAXIMUM, *REARRANGEMENTS, *DROPOUTS)
     if kind in exact or (kind in UPSAMPLINGS and layer.mode in COPYING):
         return _linear(stretch, 0.0)
     if kind is Householder:
@@ -201,8 +201,8 @@ def _normalization(
     return LayerError(stretch, float(scale.abs().max()) * SLACK, offset, offset, precision.gamma(12))
 
 
-EXACT = (nn.Hardtanh, nn.Threshold)
-"""Activations that return their input or a constant, which need not be a float32 number."""
+EXACT = (nn.ReLU6, nn.Hardtanh, nn.Threshold)
+"""Activations that return their input or a constant that they hold, which need not be a float32 number."""
 
 SMOOTH = (nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.Hardswish, nn.Hardsigmoid, nn.Softsign)
 """Activations that go through no number above 1 + |x|, and through none above |x| where the value is near 0."""

@@ -72,3 +72,10 @@ def test_float32_activations_stay_within_the_figures(layer):
 
 def test_a_padding_constant_may_be_rounded():
     assert excess(nn.ConstantPad1d(2, 0.1), (1, 4), torch.Generator().manual_seed(0)) <= 1
+
+
+def test_a_ceiling_that_a_relu6_was_given_may_be_rounded():
+    layer = nn.ReLU6()
+    layer.max_val = 0.1
+    generator = torch.Generator().manual_seed(0)
+    assert 0 < max(excess(layer, (5,), generator) for _ in range(20)) <= 1
